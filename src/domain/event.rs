@@ -1,0 +1,306 @@
+//! The events of a run: everything that ever happened to it, in the past tense.
+//!
+//! The stored name of an event is a literal in the table below, so renaming a Rust type cannot change the log. Names of
+//! the seed (`command.run.create`, `worker.step.failed`, ...) stand where the seed has one. A shape never changes in
+//! place: a new shape gets a new schema number and an upcast here. Unknown fields in a stored body are ignored, so an
+//! older program reads what a newer one wrote as long as the schema number is known. `docs/events.md` lists them all.
+
+use serde::{Deserialize, Serialize};
+
+use super::actor::Actor;
+use super::evidence::{
+    AttemptEvidence, AttemptOutcome, Change, CheckReport, Contract, Prepared, ProcessRef, Step,
+};
+use super::gate::{CancelReason, Drift, PrRequest};
+use super::id::{
+    AttemptNo, BranchName, CommitSha, Digest, EventSeq, IdempotencyKey, PrNumber, RequestId, RunId, Version,
+};
+use super::spec::RunSpec;
+use super::state::State;
+use super::time::Timestamp;
+use super::verdict::Verdict;
+
+macro_rules! events {
+    ($($(#[$doc:meta])* $name:ident = $wire:literal / $schema:literal { $($(#[$fdoc:meta])* $field:ident : $ty:ty),* $(,)? })*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+            pub struct $name { $($(#[$fdoc])* pub $field: $ty),* }
+
+            impl From<$name> for Event {
+                fn from(body: $name) -> Self {
+                    Event::$name(body)
+                }
+            }
+        )*
+
+        /// One thing that happened to a run.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Event {
+            $($(#[$doc])* $name($name)),*
+        }
+
+        impl Event {
+            /// Stored names of all events with their current schema numbers, in the order of a run's life.
+            pub const NAMES: &'static [(&'static str, u32)] = &[$(($wire, $schema)),*];
+
+            /// The stored name.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$name(_) => $wire),* }
+            }
+
+            /// The schema number the body is written with.
+            pub fn schema(&self) -> u32 {
+                match self { $(Self::$name(_) => $schema),* }
+            }
+
+            /// The body as JSON text, fields in declaration order.
+            ///
+            /// # Errors
+            /// Only when serialising a value fails, which no event type can cause.
+            pub fn body(&self) -> Result<String, serde_json::Error> {
+                match self { $(Self::$name(body) => serde_json::to_string(body)),* }
+            }
+
+            /// Reads a stored event.
+            ///
+            /// # Errors
+            /// [`UnreadableEvent`] for an unknown name, a schema newer than this program, or a body that does not fit.
+            pub fn read(name: &str, schema: u32, body: &str) -> Result<Self, UnreadableEvent> {
+                let wrong = |why: String| UnreadableEvent { name: name.to_owned(), schema, why };
+                match name {
+                    $($wire if schema == $schema => serde_json::from_str::<$name>(body)
+                        .map(Self::$name)
+                        .map_err(|err| wrong(err.to_string())),)*
+                    _ => Err(wrong("this program does not know that name and schema".to_owned())),
+                }
+            }
+        }
+    };
+}
+
+/// A stored event that this program cannot read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("event `{name}` (schema {schema}) is unreadable: {why}")]
+pub struct UnreadableEvent {
+    /// Stored name.
+    pub name: String,
+    /// Stored schema number.
+    pub schema: u32,
+    /// What is wrong.
+    pub why: String,
+}
+
+events! {
+    /// The run was accepted.
+    RunCreated = "command.run.create" / 1 {
+        /// The order it was made from.
+        spec: RunSpec,
+    }
+    /// Discovery began.
+    DiscoveryStarted = "command.start.discovery" / 1 {}
+    /// The control repository, the base commit and the agent's clone are there.
+    WorkspacePrepared = "workspace.prepared" / 1 {
+        /// What was made.
+        prepared: Prepared,
+    }
+    /// There is a contract to work from.
+    PlanReady = "worker.discovery.completed" / 1 {
+        /// The contract.
+        contract: Contract,
+    }
+    /// Implementation began, or began again.
+    ImplementationStarted = "command.start.implementation" / 1 {}
+    /// An attempt began: the intent before an effect.
+    AttemptStarted = "attempt.started" / 1 {
+        /// Its number in the run.
+        attempt: AttemptNo,
+        /// What it does.
+        step: Step,
+        /// Fencing generation of the lease it was begun under.
+        generation: u64,
+    }
+    /// The attempt started a program.
+    ProcessStarted = "attempt.process" / 1 {
+        /// The attempt.
+        attempt: AttemptNo,
+        /// The program.
+        process: ProcessRef,
+    }
+    /// An attempt ended: the outcome after an effect.
+    AttemptEnded = "attempt.ended" / 1 {
+        /// Its number in the run.
+        attempt: AttemptNo,
+        /// What it did.
+        step: Step,
+        /// How it ended.
+        outcome: AttemptOutcome,
+        /// What it left behind.
+        evidence: AttemptEvidence,
+    }
+    /// The engine made a commit from what the agent left.
+    ChangeCaptured = "change.captured" / 1 {
+        /// The commit.
+        change: Change,
+    }
+    /// Validation began: there is a change worth checking.
+    ValidationStarted = "command.local.validation.passed" / 1 {}
+    /// The engine ran the checks.
+    ChecksFinished = "checks.finished" / 1 {
+        /// What they said.
+        report: CheckReport,
+    }
+    /// The evidence was weighed.
+    VerdictRendered = "verdict.rendered" / 1 {
+        /// The verdict.
+        verdict: Verdict,
+    }
+    /// Checks failed and another round is left.
+    FixRequested = "fix.requested" / 1 {
+        /// Number of the round, starting at 1.
+        round: u32,
+        /// Why.
+        reason: String,
+    }
+    /// A person has to decide.
+    HumanReviewRequested = "review.requested" / 1 {
+        /// Reason code, such as `ready_for_review`.
+        reason: String,
+        /// One sentence for people.
+        message: String,
+    }
+    /// A step failed.
+    StepFailed = "worker.step.failed" / 1 {
+        /// The step as the seed names it, or a step's own name.
+        step: String,
+        /// Reason code.
+        reason_code: String,
+        /// What happened.
+        error_message: String,
+        /// Whether another try makes sense without a person.
+        retryable: bool,
+    }
+    /// A step ran out of time.
+    TimedOut = "timer.timeout" / 1 {
+        /// The step.
+        step: String,
+    }
+    /// A request to open a pull request was made; an older one is cancelled by it.
+    PrRequested = "pr.requested" / 1 {
+        /// The request.
+        request: PrRequest,
+    }
+    /// A wrong token was offered.
+    TokenRefused = "pr.token_refused" / 1 {
+        /// The request it was offered for.
+        request: RequestId,
+        /// Wrong tokens so far, this one included.
+        wrong_tokens: u32,
+    }
+    /// A request ended without a pull request.
+    PrRequestCancelled = "pr.request_cancelled" / 1 {
+        /// The request.
+        request: RequestId,
+        /// Why.
+        reason: CancelReason,
+        /// What moved, when it is stale.
+        drift: Vec<Drift>,
+    }
+    /// A person confirmed a request; its token is used up.
+    PrApproved = "pr.approved" / 1 {
+        /// The request.
+        request: RequestId,
+        /// Who confirmed, and through which door.
+        by: Actor,
+    }
+    /// The branch is at the remote.
+    Pushed = "worker.push.completed" / 1 {
+        /// The branch.
+        branch: BranchName,
+        /// The commit it points to, read back.
+        sha: CommitSha,
+        /// The request it was approved by; `None` when an operator ordered it before the gate.
+        request: Option<RequestId>,
+    }
+    /// The run has its pull request.
+    PrLinked = "command.pr.linked" / 1 {
+        /// Its number.
+        pr_number: PrNumber,
+        /// Where it is, when known.
+        url: Option<String>,
+        /// The request it was opened for; `None` when a person linked it by hand.
+        request: Option<RequestId>,
+    }
+    /// A check at the forge ended.
+    CheckRecorded = "github.check.completed" / 1 {
+        /// The conclusion, lower-case.
+        conclusion: String,
+        /// The commit it was about; `None` when the teller did not say.
+        head_sha: Option<CommitSha>,
+        /// The pull request it was about.
+        pr_number: Option<PrNumber>,
+    }
+    /// A review was submitted at the forge.
+    ReviewRecorded = "github.review.submitted" / 1 {
+        /// The review's state, lower-case.
+        state: String,
+    }
+    /// A person, or the forge, called it done.
+    MarkedDone = "command.mark.done" / 1 {}
+    /// A person paused the run.
+    PausedByPerson = "command.pause" / 1 {}
+    /// A person resumed the run.
+    Resumed = "command.resume" / 1 {
+        /// Where it goes on.
+        target_state: State,
+    }
+    /// A person ordered another try.
+    Retried = "command.retry" / 1 {
+        /// Where it starts again.
+        target_state: State,
+    }
+    /// A person cancelled the run.
+    Cancelled = "command.cancel" / 1 {
+        /// Why, in the person's words; may be empty.
+        reason: String,
+    }
+    /// The run is not wanted any more.
+    Skipped = "command.skip" / 1 {
+        /// Why, in the person's words; may be empty.
+        reason: String,
+    }
+    /// A file was registered with the run.
+    ArtifactRegistered = "artifact.registered" / 1 {
+        /// What it is: `contract`, `prompt`, `pr_open_request`, `agent_runtime_report`, ...
+        kind: String,
+        /// Path, relative to the artifact directory unless absolute.
+        path: String,
+        /// SHA-256 of its bytes.
+        sha256: Digest,
+        /// Its size.
+        bytes: u64,
+    }
+}
+
+/// An event as the log holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// Position in the whole log.
+    pub seq: EventSeq,
+    /// The run.
+    pub run: RunId,
+    /// Position within the run, starting at 1.
+    pub version: Version,
+    /// When it was appended, by the wall clock; order comes from `seq`, never from this.
+    pub at: Timestamp,
+    /// Who did it.
+    pub actor: Actor,
+    /// The event that led to it, when one did.
+    pub cause: Option<EventSeq>,
+    /// The caller's name for the occurrence.
+    pub key: Option<IdempotencyKey>,
+    /// State of the run after it.
+    pub state: State,
+    /// What happened.
+    pub event: Event,
+}

@@ -1,0 +1,251 @@
+//! What the engine saw with its own eyes: attempts, captured changes, checks it ran.
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{AttemptNo, BranchName, CommitSha, Digest, TreeSha};
+
+/// One kind of work an attempt does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Control repository, the agent's clone, the base commit.
+    Prepare,
+    /// The contract is written.
+    Plan,
+    /// The agent works, and its change is captured.
+    Agent,
+    /// The checks run on the exact commit.
+    Checks,
+    /// A request to open a pull request is made.
+    PrRequest,
+    /// The approved commit goes to the remote.
+    Push,
+    /// The pull request is opened.
+    PrCreate,
+}
+
+impl Step {
+    /// The name that is stored and shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Prepare => "prepare",
+            Self::Plan => "plan",
+            Self::Agent => "agent",
+            Self::Checks => "checks",
+            Self::PrRequest => "pr_request",
+            Self::Push => "push",
+            Self::PrCreate => "pr_create",
+        }
+    }
+
+    /// Says whether the step changes something outside this machine's data directory.
+    ///
+    /// Such a step is never cut off on purpose, and always looks before it acts.
+    pub fn touches_the_world(self) -> bool {
+        matches!(self, Self::Push | Self::PrCreate)
+    }
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptOutcome {
+    /// It did what the step is for.
+    Succeeded,
+    /// It ran to its end and did not.
+    Failed,
+    /// It was stopped at its time limit.
+    TimedOut,
+    /// It could not be started.
+    CouldNotStart,
+    /// The process that performed it went away in the middle.
+    Interrupted,
+    /// A person paused or cancelled the run.
+    Stopped,
+}
+
+/// What a step that was given to another program leaves behind.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct AttemptEvidence {
+    /// Exit code; `None` when a signal ended it or it never ran.
+    #[serde(default)]
+    pub exit_code: Option<i32>,
+    /// The signal that ended it.
+    #[serde(default)]
+    pub signal: Option<i32>,
+    /// Wall time in milliseconds.
+    #[serde(default)]
+    pub duration_ms: u64,
+    /// The program that ran and its version, as far as known.
+    #[serde(default)]
+    pub program: String,
+    /// Where the captured output lies, relative to the artifact directory.
+    #[serde(default)]
+    pub log: Option<LogRef>,
+    /// One line that says what happened, for people.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// A log kept as a file beside the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogRef {
+    /// Path relative to the artifact directory.
+    pub path: String,
+    /// SHA-256 of the stored bytes.
+    pub sha256: Digest,
+    /// Stored bytes.
+    pub bytes: u64,
+    /// Whether bytes beyond the cap were dropped.
+    #[serde(default)]
+    pub truncated: bool,
+}
+
+/// The workspace as it was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// The branch the work is built on.
+    pub base_branch: BranchName,
+    /// Its commit when the workspace was made.
+    pub base_sha: CommitSha,
+    /// Where the agent's clone lies, absolute.
+    pub workspace: String,
+    /// The remote as shown to people, without credentials.
+    pub remote: String,
+}
+
+/// The contract a run works from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contract {
+    /// Path as given by the operator, or relative to the artifact directory when the engine wrote it.
+    pub path: String,
+    /// SHA-256 of its bytes when it was accepted; `None` when it could not be read then.
+    #[serde(default)]
+    pub sha256: Option<Digest>,
+}
+
+/// A commit the engine made from what the agent left, in the control repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The commit.
+    pub head_sha: CommitSha,
+    /// Its tree.
+    pub tree: TreeSha,
+    /// Its parent: the base commit, or the commit pushed last.
+    pub parent_sha: CommitSha,
+    /// Digest of the raw diff from the run's base commit to this one.
+    pub diff_digest: Digest,
+    /// Size of that diff.
+    pub stat: DiffStat,
+}
+
+/// The size of a diff.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DiffStat {
+    /// Files touched.
+    pub files: u32,
+    /// Lines added; binary files count none.
+    pub insertions: u32,
+    /// Lines removed; binary files count none.
+    pub deletions: u32,
+}
+
+/// One check command and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckResult {
+    /// The command as a person would type it.
+    pub command: String,
+    /// Exit code; `None` when a signal or the time limit ended it, or it could not start.
+    #[serde(default)]
+    pub exit_code: Option<i32>,
+    /// Wall time in milliseconds.
+    pub duration_ms: u64,
+    /// Whether the time limit ended it.
+    #[serde(default)]
+    pub timed_out: bool,
+    /// Its output.
+    #[serde(default)]
+    pub log: Option<LogRef>,
+    /// The lines a fixer needs: errors first, at most 2,000 characters.
+    #[serde(default)]
+    pub excerpt: String,
+}
+
+impl CheckResult {
+    /// Says whether the command ended by itself with code 0.
+    pub fn passed(&self) -> bool {
+        self.exit_code == Some(0) && !self.timed_out
+    }
+}
+
+/// Where a run's check commands came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckSource {
+    /// Named by the operator.
+    Given,
+    /// Found by looking at the repository.
+    Detected,
+    /// None found.
+    Nothing,
+}
+
+/// What the checks said about one commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckReport {
+    /// The commit they ran on, in a clean checkout.
+    pub head_sha: CommitSha,
+    /// Where the commands came from.
+    pub source: CheckSource,
+    /// One entry per command that ran; the first failure is the last entry.
+    pub results: Vec<CheckResult>,
+}
+
+/// The one-word answer of a [`CheckReport`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckOutcome {
+    /// Every command passed, and there was at least one.
+    Passed,
+    /// A command failed.
+    Failed,
+    /// There was nothing to run.
+    NoEvidence,
+}
+
+impl CheckReport {
+    /// The answer: passed only when something ran and all of it passed.
+    pub fn outcome(&self) -> CheckOutcome {
+        if self.results.is_empty() {
+            CheckOutcome::NoEvidence
+        } else if self.results.iter().all(CheckResult::passed) {
+            CheckOutcome::Passed
+        } else {
+            CheckOutcome::Failed
+        }
+    }
+}
+
+/// A program started for an attempt, so that a later boot can find what an earlier one left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessRef {
+    /// Process id, also the id of its process group.
+    pub pid: i32,
+    /// Start time in clock ticks since boot, field 22 of `/proc/PID/stat`: tells a reused pid apart.
+    pub start_ticks: u64,
+    /// The boot it belongs to.
+    pub boot: String,
+}
+
+/// An attempt that has begun and not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenAttempt {
+    /// Its number.
+    pub no: AttemptNo,
+    /// What it does.
+    pub step: Step,
+    /// The fencing generation of the lease it was begun under.
+    pub generation: u64,
+    /// The program it started, once known.
+    pub process: Option<ProcessRef>,
+}

@@ -1,0 +1,446 @@
+//! The run: the fold of its events, and nothing else.
+//!
+//! [`Run::birth`] and [`Run::evolve`] are the only ways a run changes. They never refuse and never panic on a log that
+//! [`super::decide`] produced; a log that cannot be folded is a damaged log, and [`Unfoldable`] names the event.
+
+use super::evidence::{AttemptOutcome, Change, CheckOutcome, CheckReport, Contract, OpenAttempt, Prepared, Step};
+use super::event::{Event, Recorded};
+use super::gate::Gate;
+use super::id::{AttemptNo, BranchName, CommitSha, EventSeq, IdempotencyKey, PrNumber, RunId, Version};
+use super::spec::RunSpec;
+use super::state::State;
+use super::time::Timestamp;
+use super::transition::{Conclusion, Move, Position, conclusion, transition};
+use super::verdict::Verdict;
+
+/// A run as it is after some event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Its name.
+    pub id: RunId,
+    /// The order it was made from.
+    pub spec: RunSpec,
+    /// Where it stands.
+    pub state: State,
+    /// Where it goes on when it is resumed; `Some` exactly while paused.
+    pub paused_from: Option<State>,
+    /// Where it stood before it failed or was handed to a person.
+    pub held_from: Option<State>,
+    /// Number of its events.
+    pub version: Version,
+    /// Its last event.
+    pub last_seq: EventSeq,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When its last event was recorded.
+    pub updated_at: Timestamp,
+    /// Why it is where it is.
+    pub reason: Reason,
+    /// The last failure, until something succeeds.
+    pub last_error: Option<LastError>,
+    /// The workspace, once made.
+    pub prepared: Option<Prepared>,
+    /// The contract, once accepted.
+    pub contract: Option<Contract>,
+    /// The newest captured change.
+    pub change: Option<Change>,
+    /// What the engine's checks said last.
+    pub checks: Option<CheckReport>,
+    /// The last verdict.
+    pub verdict: Option<Verdict>,
+    /// Number of the last attempt.
+    pub attempts: AttemptNo,
+    /// The attempt under way.
+    pub open: Option<OpenAttempt>,
+    /// Attempts of one step cut off in a row.
+    pub interruptions: Option<(Step, u32)>,
+    /// Fix rounds since the checks last passed or a person stepped in.
+    pub fix_rounds: u32,
+    /// The gate.
+    pub gate: Gate,
+    /// What is at the remote.
+    pub pushed: Option<PushedBranch>,
+    /// The pull request.
+    pub pr: Option<PullRequest>,
+    /// What the forge says about the pushed commit.
+    pub forge_checks: Option<(Option<CommitSha>, String)>,
+    /// The newest review's state.
+    pub review: Option<String>,
+    /// Keys of occurrences already recorded, newest last.
+    pub keys: Vec<(IdempotencyKey, EventSeq)>,
+}
+
+/// Why a run is where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// The event that brought it there.
+    pub seq: EventSeq,
+    /// A stable word.
+    pub code: String,
+    /// One sentence.
+    pub message: String,
+}
+
+/// A failure, shown as `step:reason_code:message`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastError {
+    /// The step.
+    pub step: String,
+    /// A stable word.
+    pub reason_code: String,
+    /// What happened.
+    pub message: String,
+}
+
+/// A branch at the remote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushedBranch {
+    /// Its name.
+    pub branch: BranchName,
+    /// The commit it points to.
+    pub sha: CommitSha,
+}
+
+/// A pull request of the run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullRequest {
+    /// Its number.
+    pub number: PrNumber,
+    /// Where it is.
+    pub url: Option<String>,
+}
+
+/// A log that is not one of a run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unfoldable {
+    /// The first event is not the creation.
+    #[error("run `{run}` does not begin with its creation but with `{event}`")]
+    NotBorn {
+        /// The run.
+        run: RunId,
+        /// The first event's name.
+        event: &'static str,
+    },
+    /// An event that cannot follow the ones before it.
+    #[error("event `{event}` (version {version}) cannot follow in run `{run}`, which is {state} there")]
+    Illegal {
+        /// The run.
+        run: RunId,
+        /// The event's name.
+        event: &'static str,
+        /// Its version.
+        version: Version,
+        /// The state it met.
+        state: State,
+    },
+    /// The versions have a gap.
+    #[error("run `{run}` has a gap: version {found} follows {expected_after}")]
+    Gap {
+        /// The run.
+        run: RunId,
+        /// The version before.
+        expected_after: Version,
+        /// The version found.
+        found: Version,
+    },
+}
+
+impl Run {
+    /// Folds a whole log of one run; `None` for an empty one.
+    ///
+    /// # Errors
+    /// [`Unfoldable`] for a log no run can have.
+    pub fn fold<'a>(events: impl IntoIterator<Item = &'a Recorded>) -> Result<Option<Self>, Unfoldable> {
+        let mut events = events.into_iter();
+        let Some(first) = events.next() else { return Ok(None) };
+        let mut run = Self::birth(first)?;
+        for recorded in events {
+            run.evolve(recorded)?;
+        }
+        Ok(Some(run))
+    }
+
+    /// Makes a run from its first event.
+    ///
+    /// # Errors
+    /// [`Unfoldable::NotBorn`] when it is not the creation.
+    pub fn birth(first: &Recorded) -> Result<Self, Unfoldable> {
+        let Event::RunCreated(body) = &first.event else {
+            return Err(Unfoldable::NotBorn { run: first.run.clone(), event: first.event.name() });
+        };
+        let mut run = Self {
+            id: first.run.clone(),
+            spec: body.spec.clone(),
+            state: State::Queued,
+            paused_from: None,
+            held_from: None,
+            version: first.version,
+            last_seq: first.seq,
+            created_at: first.at,
+            updated_at: first.at,
+            reason: Reason { seq: first.seq, code: "created".to_owned(), message: "the run was created".to_owned() },
+            last_error: None,
+            prepared: None,
+            contract: None,
+            change: None,
+            checks: None,
+            verdict: None,
+            attempts: AttemptNo(0),
+            open: None,
+            interruptions: None,
+            fix_rounds: 0,
+            gate: Gate::Closed,
+            pushed: None,
+            pr: None,
+            forge_checks: None,
+            review: None,
+            keys: Vec::new(),
+        };
+        run.remember_key(first);
+        Ok(run)
+    }
+
+    /// Takes one more event in.
+    ///
+    /// # Errors
+    /// [`Unfoldable`] for a gap or an event that cannot follow.
+    pub fn evolve(&mut self, recorded: &Recorded) -> Result<(), Unfoldable> {
+        if recorded.version != self.version.next() {
+            let run = self.id.clone();
+            return Err(Unfoldable::Gap { run, expected_after: self.version, found: recorded.version });
+        }
+        let before = self.state;
+        match transition(Position::of(self), &recorded.event) {
+            Move::To(state) => self.enter(state, recorded),
+            Move::Behind(state) => self.paused_from = Some(state),
+            Move::Stay => {}
+            Move::Illegal => {
+                return Err(Unfoldable::Illegal {
+                    run: self.id.clone(),
+                    event: recorded.event.name(),
+                    version: recorded.version,
+                    state: before,
+                });
+            }
+        }
+        self.take(&recorded.event);
+        self.remember_key(recorded);
+        self.version = recorded.version;
+        self.last_seq = recorded.seq;
+        self.updated_at = recorded.at;
+        Ok(())
+    }
+
+    /// The state after `event`, were it to follow; `None` when it cannot.
+    pub fn state_after(&self, event: &Event) -> Option<State> {
+        match transition(Position::of(self), event) {
+            Move::To(state) => Some(state),
+            Move::Stay | Move::Behind(_) => Some(self.state),
+            Move::Illegal => None,
+        }
+    }
+
+    /// What the checks said about the newest captured change; `None` when they did not run on it.
+    pub fn evidence(&self) -> Option<CheckOutcome> {
+        let head = &self.change.as_ref()?.head_sha;
+        let report = self.checks.as_ref()?;
+        (report.head_sha == *head).then(|| report.outcome())
+    }
+
+    fn enter(&mut self, state: State, recorded: &Recorded) {
+        if state == State::Paused {
+            self.paused_from = Some(self.state);
+        } else {
+            self.paused_from = None;
+        }
+        if matches!(state, State::NeedsHumanReview | State::FailedRetryable) {
+            if !self.state.is_held() {
+                self.held_from = Some(self.state);
+            }
+        } else if state != State::Paused {
+            self.held_from = None;
+            self.last_error = None;
+        }
+        self.state = state;
+        let (code, message) = reason_of(&recorded.event);
+        self.reason = Reason { seq: recorded.seq, code, message };
+    }
+
+    fn take(&mut self, event: &Event) {
+        match event {
+            Event::WorkspacePrepared(body) => self.prepared = Some(body.prepared.clone()),
+            Event::PlanReady(body) => self.contract = Some(body.contract.clone()),
+            Event::AttemptStarted(body) => {
+                self.attempts = body.attempt;
+                self.open = Some(OpenAttempt {
+                    no: body.attempt,
+                    step: body.step,
+                    generation: body.generation,
+                    process: None,
+                });
+            }
+            Event::ProcessStarted(body) => {
+                if let Some(open) = self.open.as_mut().filter(|open| open.no == body.attempt) {
+                    open.process = Some(body.process.clone());
+                }
+            }
+            Event::AttemptEnded(body) => {
+                self.open = None;
+                self.interruptions = match (body.outcome, self.interruptions) {
+                    (AttemptOutcome::Interrupted, Some((step, count))) if step == body.step => Some((step, count + 1)),
+                    (AttemptOutcome::Interrupted, _) => Some((body.step, 1)),
+                    (AttemptOutcome::Stopped, before) => before,
+                    _ => None,
+                };
+            }
+            Event::ChangeCaptured(body) => self.capture(&body.change),
+            Event::ChecksFinished(body) => self.checks = Some(body.report.clone()),
+            Event::VerdictRendered(body) => self.verdict = Some(body.verdict.clone()),
+            Event::FixRequested(body) => self.fix_rounds = body.round,
+            Event::StepFailed(body) => {
+                self.last_error = Some(LastError {
+                    step: body.step.clone(),
+                    reason_code: body.reason_code.clone(),
+                    message: body.error_message.clone(),
+                });
+            }
+            Event::TimedOut(body) => {
+                self.last_error = Some(LastError {
+                    step: body.step.clone(),
+                    reason_code: "timeout".to_owned(),
+                    message: format!("{} ran out of time", body.step),
+                });
+            }
+            Event::PrRequested(body) => {
+                self.gate = Gate::Open { request: body.request.clone(), wrong_tokens: 0 };
+            }
+            Event::TokenRefused(body) => {
+                if let Gate::Open { request, wrong_tokens } = &mut self.gate
+                    && request.id == body.request
+                {
+                    *wrong_tokens = body.wrong_tokens;
+                }
+            }
+            Event::PrRequestCancelled(body) => {
+                self.gate = Gate::Cancelled { request: body.request.clone(), reason: body.reason };
+            }
+            Event::PrApproved(body) => {
+                if let Gate::Open { request, .. } = &self.gate {
+                    self.gate = Gate::Approved { request: request.clone(), by: body.by.clone() };
+                }
+            }
+            Event::Pushed(body) => {
+                self.pushed = Some(PushedBranch { branch: body.branch.clone(), sha: body.sha.clone() });
+                self.forge_checks = None;
+            }
+            Event::PrLinked(body) => {
+                self.pr = Some(PullRequest { number: body.pr_number, url: body.url.clone() });
+                if let (Gate::Approved { request, .. }, Some(linked)) = (&self.gate, &body.request)
+                    && request.id == *linked
+                {
+                    self.gate = Gate::Used { request: linked.clone() };
+                }
+            }
+            Event::CheckRecorded(body) => {
+                let about_head = match (&body.head_sha, &self.pushed) {
+                    (Some(told), Some(pushed)) => *told == pushed.sha,
+                    (told, _) => told.is_none(),
+                };
+                if about_head && conclusion(&body.conclusion) != Conclusion::Unknown {
+                    self.forge_checks = Some((body.head_sha.clone(), body.conclusion.clone()));
+                }
+            }
+            Event::ReviewRecorded(body) => self.review = Some(body.state.clone()),
+            // A person stepped in: the run gets its rounds and its patience back.
+            Event::Retried(_) | Event::Resumed(_) => {
+                self.fix_rounds = 0;
+                self.interruptions = None;
+            }
+            // These only move the state, or speak to readers of the log.
+            Event::RunCreated(_)
+            | Event::DiscoveryStarted(_)
+            | Event::ImplementationStarted(_)
+            | Event::ValidationStarted(_)
+            | Event::HumanReviewRequested(_)
+            | Event::MarkedDone(_)
+            | Event::PausedByPerson(_)
+            | Event::Cancelled(_)
+            | Event::Skipped(_)
+            | Event::ArtifactRegistered(_) => {}
+        }
+    }
+
+    fn capture(&mut self, change: &Change) {
+        self.change = Some(change.clone());
+    }
+
+    /// Keys are few (a caller gives them), and only the newest hundred can still be repeated in practice; the store's
+    /// unique index is what refuses a key for good.
+    fn remember_key(&mut self, recorded: &Recorded) {
+        if let Some(key) = &recorded.key {
+            self.keys.push((key.clone(), recorded.seq));
+            if self.keys.len() > 100 {
+                self.keys.remove(0);
+            }
+        }
+    }
+}
+
+/// The reason a move is shown with.
+fn reason_of(event: &Event) -> (String, String) {
+    let (code, message) = match event {
+        Event::HumanReviewRequested(body) => (body.reason.clone(), body.message.clone()),
+        Event::StepFailed(body) => (body.reason_code.clone(), format!("{}: {}", body.step, body.error_message)),
+        Event::TimedOut(body) => ("timeout".to_owned(), format!("{} ran out of time", body.step)),
+        Event::FixRequested(body) => (body.reason.clone(), format!("fix round {} was ordered", body.round)),
+        Event::DiscoveryStarted(_) => ("discovery_started".to_owned(), "discovery began".to_owned()),
+        Event::PlanReady(_) => ("plan_ready".to_owned(), "the contract was accepted".to_owned()),
+        Event::ImplementationStarted(_) => {
+            ("implementation_started".to_owned(), "implementation began".to_owned())
+        }
+        Event::ValidationStarted(_) => {
+            ("validation_started".to_owned(), "a change is there to be checked".to_owned())
+        }
+        Event::Pushed(body) => {
+            ("pushed".to_owned(), format!("`{}` is at the remote as {}", body.branch, body.sha.short()))
+        }
+        Event::PrLinked(body) => ("pr_linked".to_owned(), format!("pull request {} is linked", body.pr_number)),
+        Event::CheckRecorded(body) => {
+            (format!("check_{}", body.conclusion), format!("the forge's checks ended with {}", body.conclusion))
+        }
+        Event::ReviewRecorded(body) => {
+            (format!("review_{}", body.state), format!("a review ended with {}", body.state))
+        }
+        Event::MarkedDone(_) => ("marked_done".to_owned(), "it was called done".to_owned()),
+        Event::PausedByPerson(_) => ("paused".to_owned(), "a person paused it".to_owned()),
+        Event::Resumed(_) => ("resumed".to_owned(), "a person resumed it".to_owned()),
+        Event::Retried(_) => ("retried".to_owned(), "a person ordered another try".to_owned()),
+        Event::Cancelled(body) => ("cancelled".to_owned(), or(&body.reason, "a person cancelled it")),
+        Event::Skipped(body) => ("skipped".to_owned(), or(&body.reason, "a person skipped it")),
+        // Facts move nothing and give no reason.
+        Event::RunCreated(_)
+        | Event::WorkspacePrepared(_)
+        | Event::AttemptStarted(_)
+        | Event::ProcessStarted(_)
+        | Event::AttemptEnded(_)
+        | Event::ChangeCaptured(_)
+        | Event::ChecksFinished(_)
+        | Event::VerdictRendered(_)
+        | Event::PrRequested(_)
+        | Event::TokenRefused(_)
+        | Event::PrRequestCancelled(_)
+        | Event::PrApproved(_)
+        | Event::ArtifactRegistered(_) => (event.name().to_owned(), String::new()),
+    };
+    (code, message)
+}
+
+fn or(text: &str, default: &str) -> String {
+    if text.is_empty() { default.to_owned() } else { text.to_owned() }
+}
+
+impl std::fmt::Display for LastError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}", self.step, self.reason_code, self.message)
+    }
+}

@@ -1,0 +1,110 @@
+//! What was asked for: the order a run is made from, with its limits.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{BranchName, RepoSlug};
+
+/// The longest task text, in bytes. Longer material belongs in a file of the repository, which the agent reads itself.
+pub const MAX_TASK_BYTES: usize = 256 * 1024;
+
+/// What happens with a finished change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// Nothing leaves the machine: a passed run is done.
+    None,
+    /// A pull request, behind the gate.
+    #[default]
+    Pr,
+}
+
+/// The order a run was made from; never changes afterwards.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSpec {
+    /// The repository the work is for.
+    pub repo: RepoSlug,
+    /// The operator's name for the set of prompts in use.
+    pub prompt_version: String,
+    /// What the agent is asked to do. May be empty on the manual path, where each step brings its prompt.
+    #[serde(default)]
+    pub task: String,
+    /// The agent, as `name` or `command:PROGRAM ARGS`; `None` where every step names its own.
+    #[serde(default)]
+    pub agent: Option<String>,
+    /// Commands that must pass, each given to `sh -c`; empty means detection.
+    #[serde(default)]
+    pub checks: Vec<String>,
+    /// The branch to build on; `None` takes the remote's default branch.
+    #[serde(default)]
+    pub base_branch: Option<BranchName>,
+    /// Where the repository is fetched from and pushed to, when it is not the forge's own place for it.
+    #[serde(default)]
+    pub remote: Option<String>,
+    /// The branch the work is pushed as.
+    pub head_branch: BranchName,
+    /// What happens with the result.
+    #[serde(default)]
+    pub delivery: Delivery,
+    /// Title of the pull request; `None` takes the first line of the task.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// What the run may use.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// What one run may use before a person is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Fix rounds after failed checks.
+    pub max_iteration_count: u32,
+    /// Minutes from the run's creation until no new step starts; `None` is no limit.
+    pub max_run_minutes: Option<u64>,
+    /// Seconds one agent attempt may take.
+    pub attempt_secs: u64,
+    /// Seconds one check command may take.
+    pub check_secs: u64,
+    /// Attempts of one step that may be cut off by a crash before a person is asked.
+    pub max_interruptions: u32,
+}
+
+impl Default for Limits {
+    /// The table of the specification: 5 fix rounds, 3,000 s an attempt, 120 s a detected check, 3 interruptions.
+    fn default() -> Self {
+        Self {
+            max_iteration_count: 5,
+            max_run_minutes: None,
+            attempt_secs: 3_000,
+            check_secs: 120,
+            max_interruptions: 3,
+        }
+    }
+}
+
+impl Limits {
+    /// How long one agent attempt may take.
+    pub fn attempt_time(&self) -> Duration {
+        Duration::from_secs(self.attempt_secs)
+    }
+
+    /// How long one check command may take.
+    pub fn check_time(&self) -> Duration {
+        Duration::from_secs(self.check_secs)
+    }
+}
+
+impl RunSpec {
+    /// The title a pull request gets when nobody gives one: the given title, or the task's first line, cut at 72.
+    pub fn pr_title(&self) -> String {
+        let source = self.title.as_deref().unwrap_or(&self.task);
+        let line = source.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("Change by agentpr");
+        if line.chars().count() <= 72 {
+            return line.to_owned();
+        }
+        let cut: String = line.chars().take(71).collect();
+        format!("{}…", cut.trim_end())
+    }
+}
