@@ -1,1 +1,4 @@
+//! agentpr.
 
+pub mod domain;
+pub mod ports;

@@ -202,7 +202,7 @@ pub struct CheckReport {
 }
 
 /// The one-word answer of a [`CheckReport`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckOutcome {
     /// Every command passed, and there was at least one.
@@ -211,6 +211,17 @@ pub enum CheckOutcome {
     Failed,
     /// There was nothing to run.
     NoEvidence,
+}
+
+impl CheckOutcome {
+    /// The name that is shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::NoEvidence => "no evidence",
+        }
+    }
 }
 
 impl CheckReport {

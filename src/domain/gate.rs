@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::actor::Actor;
+use super::evidence::{CheckOutcome, DiffStat};
 use super::id::{BranchName, CommitSha, Digest, RepoSlug, RequestId, RunId, TreeSha};
 use super::run::Run;
 use super::time::Moment;
@@ -130,11 +131,17 @@ impl PrRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PolicyReport {
     /// Size of the diff against the run's base commit.
-    pub stat: super::evidence::DiffStat,
+    pub stat: DiffStat,
     /// Paths the change touches, at most 50.
     pub paths: Vec<String>,
     /// Protected paths among all it touches: workflows, owners files, agent instructions.
     pub protected: Vec<String>,
+    /// What the engine's checks said about the head commit; `None` when they did not run on it.
+    #[serde(default)]
+    pub checks: Option<CheckOutcome>,
+    /// Why a person wants it without passed checks, in their words.
+    #[serde(default)]
+    pub accepted_because: Option<String>,
 }
 
 /// Where a run stands at its gate.

@@ -6,7 +6,7 @@
 use super::evidence::{AttemptOutcome, Change, CheckOutcome, CheckReport, Contract, OpenAttempt, Prepared, Step};
 use super::event::{Event, Recorded};
 use super::gate::Gate;
-use super::id::{AttemptNo, BranchName, CommitSha, EventSeq, IdempotencyKey, PrNumber, RunId, Version};
+use super::id::{AttemptNo, BranchName, CommitSha, EventSeq, PrNumber, RequestId, RunId, Version};
 use super::spec::RunSpec;
 use super::state::State;
 use super::time::Timestamp;
@@ -58,6 +58,8 @@ pub struct Run {
     pub fix_rounds: u32,
     /// The gate.
     pub gate: Gate,
+    /// Every request ever made, oldest first.
+    pub requests: Vec<RequestId>,
     /// What is at the remote.
     pub pushed: Option<PushedBranch>,
     /// The pull request.
@@ -66,8 +68,8 @@ pub struct Run {
     pub forge_checks: Option<(Option<CommitSha>, String)>,
     /// The newest review's state.
     pub review: Option<String>,
-    /// Keys of occurrences already recorded, newest last.
-    pub keys: Vec<(IdempotencyKey, EventSeq)>,
+    /// Whether a change was captured that no check and no person has looked at yet.
+    pub fresh_change: bool,
 }
 
 /// Why a run is where it is.
@@ -168,7 +170,7 @@ impl Run {
         let Event::RunCreated(body) = &first.event else {
             return Err(Unfoldable::NotBorn { run: first.run.clone(), event: first.event.name() });
         };
-        let mut run = Self {
+        let run = Self {
             id: first.run.clone(),
             spec: body.spec.clone(),
             state: State::Queued,
@@ -190,13 +192,13 @@ impl Run {
             interruptions: None,
             fix_rounds: 0,
             gate: Gate::Closed,
+            requests: Vec::new(),
             pushed: None,
             pr: None,
             forge_checks: None,
             review: None,
-            keys: Vec::new(),
+            fresh_change: false,
         };
-        run.remember_key(first);
         Ok(run)
     }
 
@@ -224,7 +226,6 @@ impl Run {
             }
         }
         self.take(&recorded.event);
-        self.remember_key(recorded);
         self.version = recorded.version;
         self.last_seq = recorded.seq;
         self.updated_at = recorded.at;
@@ -272,6 +273,7 @@ impl Run {
             Event::PlanReady(body) => self.contract = Some(body.contract.clone()),
             Event::AttemptStarted(body) => {
                 self.attempts = body.attempt;
+                self.fresh_change &= body.step != Step::Agent;
                 self.open = Some(OpenAttempt {
                     no: body.attempt,
                     step: body.step,
@@ -293,25 +295,21 @@ impl Run {
                     _ => None,
                 };
             }
-            Event::ChangeCaptured(body) => self.capture(&body.change),
-            Event::ChecksFinished(body) => self.checks = Some(body.report.clone()),
+            Event::ChangeCaptured(body) => {
+                self.change = Some(body.change.clone());
+                self.fresh_change = true;
+            }
+            Event::ChecksFinished(body) => {
+                self.checks = Some(body.report.clone());
+                self.fresh_change = false;
+            }
             Event::VerdictRendered(body) => self.verdict = Some(body.verdict.clone()),
             Event::FixRequested(body) => self.fix_rounds = body.round,
-            Event::StepFailed(body) => {
-                self.last_error = Some(LastError {
-                    step: body.step.clone(),
-                    reason_code: body.reason_code.clone(),
-                    message: body.error_message.clone(),
-                });
-            }
-            Event::TimedOut(body) => {
-                self.last_error = Some(LastError {
-                    step: body.step.clone(),
-                    reason_code: "timeout".to_owned(),
-                    message: format!("{} ran out of time", body.step),
-                });
-            }
+            Event::ValidationStarted(_) => self.fresh_change = false,
+            Event::StepFailed(_) | Event::TimedOut(_) => self.last_error = LastError::of(event),
             Event::PrRequested(body) => {
+                self.requests.push(body.request.id.clone());
+                self.last_error = None;
                 self.gate = Gate::Open { request: body.request.clone(), wrong_tokens: 0 };
             }
             Event::TokenRefused(body) => {
@@ -360,7 +358,6 @@ impl Run {
             Event::RunCreated(_)
             | Event::DiscoveryStarted(_)
             | Event::ImplementationStarted(_)
-            | Event::ValidationStarted(_)
             | Event::HumanReviewRequested(_)
             | Event::MarkedDone(_)
             | Event::PausedByPerson(_)
@@ -370,24 +367,10 @@ impl Run {
         }
     }
 
-    fn capture(&mut self, change: &Change) {
-        self.change = Some(change.clone());
-    }
-
-    /// Keys are few (a caller gives them), and only the newest hundred can still be repeated in practice; the store's
-    /// unique index is what refuses a key for good.
-    fn remember_key(&mut self, recorded: &Recorded) {
-        if let Some(key) = &recorded.key {
-            self.keys.push((key.clone(), recorded.seq));
-            if self.keys.len() > 100 {
-                self.keys.remove(0);
-            }
-        }
-    }
 }
 
 /// The reason a move is shown with.
-fn reason_of(event: &Event) -> (String, String) {
+pub(super) fn reason_of(event: &Event) -> (String, String) {
     let (code, message) = match event {
         Event::HumanReviewRequested(body) => (body.reason.clone(), body.message.clone()),
         Event::StepFailed(body) => (body.reason_code.clone(), format!("{}: {}", body.step, body.error_message)),
@@ -437,6 +420,26 @@ fn reason_of(event: &Event) -> (String, String) {
 
 fn or(text: &str, default: &str) -> String {
     if text.is_empty() { default.to_owned() } else { text.to_owned() }
+}
+
+impl LastError {
+    /// The failure an event reports, if it reports one.
+    pub fn of(event: &Event) -> Option<Self> {
+        match event {
+            Event::StepFailed(body) => Some(Self {
+                step: body.step.clone(),
+                reason_code: body.reason_code.clone(),
+                message: body.error_message.clone(),
+            }),
+            Event::TimedOut(body) => Some(Self {
+                step: body.step.clone(),
+                reason_code: "timeout".to_owned(),
+                message: format!("{} ran out of time", body.step),
+            }),
+            #[expect(clippy::wildcard_enum_match_arm, reason = "only these two report a failure")]
+            _ => None,
+        }
+    }
 }
 
 impl std::fmt::Display for LastError {

@@ -97,6 +97,13 @@ impl Limits {
 }
 
 impl RunSpec {
+    /// Says whether the engine moves the run by itself: it does when it knows which agent to use.
+    ///
+    /// A run without one is an operator's, who orders each step; the engine then only completes what was approved.
+    pub fn is_driven(&self) -> bool {
+        self.agent.is_some()
+    }
+
     /// The title a pull request gets when nobody gives one: the given title, or the task's first line, cut at 72.
     pub fn pr_title(&self) -> String {
         let source = self.title.as_deref().unwrap_or(&self.task);

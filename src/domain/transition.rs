@@ -65,7 +65,11 @@ pub fn transition(position: Position<'_>, event: &Event) -> Move {
     match event {
         Event::RunCreated(_) => Move::Illegal,
         Event::DiscoveryStarted(_) => from(&[Queued, Paused, FailedRetryable], Discovery),
-        Event::PlanReady(_) => from(&[Discovery, Paused, NeedsHumanReview], PlanReady),
+        Event::PlanReady(_) => match state {
+            // Another contract takes the place of the first.
+            PlanReady => Move::Stay,
+            _ => from(&[Discovery, Paused, NeedsHumanReview], PlanReady),
+        },
         Event::ImplementationStarted(_) => from(&[PlanReady, Iterating, Paused], Implementing),
         Event::ValidationStarted(_) => {
             from(&[Implementing, Iterating, Paused, NeedsHumanReview], LocalValidating)
@@ -82,8 +86,8 @@ pub fn transition(position: Position<'_>, event: &Event) -> Move {
         Event::Pushed(_) => match state {
             LocalValidating | NeedsHumanReview => Move::To(Pushed),
             Paused => Move::Behind(Pushed),
-            // The remote already had it: a repeated push of the same commit.
-            Pushed => Move::Stay,
+            // The remote already had it, or a person ended the run while it was being pushed: it is there all the same.
+            Pushed | Done | Skipped | FailedTerminal => Move::Stay,
             _ => Move::Illegal,
         },
         Event::PrLinked(_) => match state {

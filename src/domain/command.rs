@@ -1,0 +1,310 @@
+//! What may be asked of a run: imperatives, each with the facts that deciding needs.
+//!
+//! A command that reads the world carries what was read. [`super::decide`] answers with events or a refusal.
+
+use super::event::Event;
+use super::evidence::{AttemptEvidence, AttemptOutcome, Change, CheckReport, Contract, Prepared, ProcessRef, Step};
+use super::gate::{Drift, PrBinding, PrRequest};
+use super::id::{AttemptNo, BranchName, CommitSha, Digest, PrNumber, RequestId};
+use super::spec::RunSpec;
+use super::state::State;
+
+/// One thing asked of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Make the run.
+    Create {
+        /// The order.
+        spec: Box<RunSpec>,
+    },
+    /// Begin discovery.
+    StartDiscovery,
+    /// Accept a contract by hand.
+    MarkPlanReady {
+        /// The contract.
+        contract: Contract,
+    },
+    /// Begin implementation.
+    StartImplementation,
+    /// Go on to validation: there is a change worth checking.
+    MarkLocalValidated,
+    /// Begin an attempt: the intent before an effect.
+    StartAttempt {
+        /// What it will do.
+        step: Step,
+        /// Generation of the lease it is begun under.
+        generation: u64,
+    },
+    /// Note the program an attempt started.
+    NoteProcess {
+        /// The attempt.
+        attempt: AttemptNo,
+        /// The program.
+        process: ProcessRef,
+    },
+    /// End an attempt: the outcome after an effect.
+    EndAttempt {
+        /// The attempt.
+        attempt: AttemptNo,
+        /// What it left behind.
+        evidence: AttemptEvidence,
+        /// What came of it.
+        outcome: StepOutcome,
+    },
+    /// Note a captured change that no attempt of the agent made: a person worked in the workspace.
+    NoteChange {
+        /// The change.
+        change: Change,
+    },
+    /// Hand the run to a person.
+    Escalate {
+        /// Reason code.
+        reason: String,
+        /// One sentence.
+        message: String,
+    },
+    /// Ask for a pull request.
+    RequestPr {
+        /// The request; its facts were computed just before.
+        request: Box<PrRequest>,
+    },
+    /// Confirm a request.
+    Approve(Approval),
+    /// End a request that cannot lead to a pull request any more.
+    CancelRequest {
+        /// The request.
+        request: RequestId,
+        /// What moved; empty when it expired.
+        drift: Vec<Drift>,
+    },
+    /// Link a pull request by hand.
+    LinkPr {
+        /// Its number.
+        number: PrNumber,
+        /// Where it is.
+        url: Option<String>,
+    },
+    /// Note a check of the forge.
+    RecordCheck {
+        /// The conclusion, lower-case.
+        conclusion: String,
+        /// The commit it is about.
+        head_sha: Option<CommitSha>,
+        /// The pull request it is about.
+        pr_number: Option<PrNumber>,
+    },
+    /// Note a review of the forge.
+    RecordReview {
+        /// The review's state, lower-case.
+        state: String,
+    },
+    /// Call the run done.
+    MarkDone,
+    /// Pause.
+    Pause,
+    /// Resume, where it was paused unless another place is named.
+    Resume {
+        /// Where to go on.
+        target: Option<State>,
+    },
+    /// Try again, where it failed unless another place is named.
+    Retry {
+        /// Where to start again.
+        target: Option<State>,
+    },
+    /// End the run without success.
+    Cancel {
+        /// Why.
+        reason: String,
+    },
+    /// End the run as not wanted.
+    Skip {
+        /// Why.
+        reason: String,
+    },
+    /// Register a file with the run.
+    RegisterArtifact {
+        /// What it is.
+        kind: String,
+        /// Its path.
+        path: String,
+        /// Digest of its bytes.
+        sha256: Digest,
+        /// Its size.
+        bytes: u64,
+    },
+}
+
+/// A confirmation as it was offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval {
+    /// The request it names; `None` means the open one.
+    pub request: Option<RequestId>,
+    /// SHA-256 of the offered token.
+    pub token_hash: Digest,
+    /// Whether the second confirmation was given too.
+    pub confirmed: bool,
+    /// The facts as they are now.
+    pub facts: PrBinding,
+}
+
+/// Who moves a run on after a step of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// The engine, by the verdict.
+    Unattended,
+    /// An operator who ordered this one step.
+    ByHand {
+        /// Where a passed step leads: `LOCAL_VALIDATING`, `NEEDS_HUMAN_REVIEW`, or nowhere.
+        success: Option<State>,
+    },
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepOutcome {
+    /// The workspace is there.
+    Prepared(Prepared),
+    /// The contract is written.
+    Planned(Contract),
+    /// The agent ended.
+    AgentEnded {
+        /// How.
+        outcome: AttemptOutcome,
+        /// What it left; `None` when nothing differs from the base, or when it did not succeed.
+        change: Option<Change>,
+        /// Who moves the run on.
+        flow: Flow,
+    },
+    /// The checks ran.
+    Checked {
+        /// What they said.
+        report: CheckReport,
+        /// Who moves the run on.
+        flow: Flow,
+    },
+    /// The branch is at the remote.
+    PushDone {
+        /// The branch.
+        branch: BranchName,
+        /// The commit, read back.
+        sha: CommitSha,
+        /// The request it belongs to.
+        request: Option<RequestId>,
+    },
+    /// The pull request is open.
+    PrOpened {
+        /// Its number.
+        number: PrNumber,
+        /// Where it is.
+        url: Option<String>,
+        /// The request it belongs to.
+        request: RequestId,
+    },
+    /// A request to open a pull request is made.
+    Requested(Box<PrRequest>),
+    /// The step failed.
+    Failed(Failure),
+    /// Whoever performed it went away in the middle.
+    Interrupted,
+    /// A person paused or ended the run.
+    Stopped,
+}
+
+/// A failed step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// How the attempt ended.
+    pub outcome: AttemptOutcome,
+    /// A stable word.
+    pub reason_code: String,
+    /// What happened.
+    pub message: String,
+    /// Whether another try makes sense without a person.
+    pub retryable: bool,
+}
+
+impl Command {
+    /// The command's name, as refusals and documents spell it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Create { .. } => "create",
+            Self::StartDiscovery => "start discovery",
+            Self::MarkPlanReady { .. } => "mark plan ready",
+            Self::StartImplementation => "start implementation",
+            Self::MarkLocalValidated => "mark local validated",
+            Self::StartAttempt { .. } => "start attempt",
+            Self::NoteProcess { .. } => "note process",
+            Self::EndAttempt { .. } => "end attempt",
+            Self::NoteChange { .. } => "note change",
+            Self::Escalate { .. } => "escalate",
+            Self::RequestPr { .. } => "request pr",
+            Self::Approve(_) => "approve",
+            Self::CancelRequest { .. } => "cancel request",
+            Self::LinkPr { .. } => "link pr",
+            Self::RecordCheck { .. } => "record check",
+            Self::RecordReview { .. } => "record review",
+            Self::MarkDone => "mark done",
+            Self::Pause => "pause",
+            Self::Resume { .. } => "resume",
+            Self::Retry { .. } => "retry",
+            Self::Cancel { .. } => "cancel",
+            Self::Skip { .. } => "skip",
+            Self::RegisterArtifact { .. } => "register artifact",
+        }
+    }
+
+    /// Every command name, for documents.
+    pub const NAMES: &'static [&'static str] = &[
+        "create",
+        "start discovery",
+        "mark plan ready",
+        "start implementation",
+        "mark local validated",
+        "start attempt",
+        "note process",
+        "end attempt",
+        "note change",
+        "escalate",
+        "request pr",
+        "approve",
+        "cancel request",
+        "link pr",
+        "record check",
+        "record review",
+        "mark done",
+        "pause",
+        "resume",
+        "retry",
+        "cancel",
+        "skip",
+        "register artifact",
+    ];
+
+    /// Says whether `recorded` is what this command would have recorded: the test a repeated idempotency key must pass.
+    ///
+    /// Only commands that accept a key can answer yes.
+    pub fn is_occurrence(&self, recorded: &Event) -> bool {
+        match (self, recorded) {
+            (Self::StartDiscovery, Event::DiscoveryStarted(_))
+            | (Self::StartImplementation, Event::ImplementationStarted(_))
+            | (Self::MarkLocalValidated, Event::ValidationStarted(_))
+            | (Self::MarkDone, Event::MarkedDone(_))
+            | (Self::Pause, Event::PausedByPerson(_)) => true,
+            (Self::Create { spec }, Event::RunCreated(body)) => **spec == body.spec,
+            (Self::MarkPlanReady { contract }, Event::PlanReady(body)) => *contract == body.contract,
+            (Self::LinkPr { number, url }, Event::PrLinked(body)) => {
+                *number == body.pr_number && *url == body.url
+            }
+            (Self::RecordCheck { conclusion, head_sha, pr_number }, Event::CheckRecorded(body)) => {
+                *conclusion == body.conclusion && *head_sha == body.head_sha && *pr_number == body.pr_number
+            }
+            (Self::RecordReview { state }, Event::ReviewRecorded(body)) => *state == body.state,
+            (Self::Resume { target }, Event::Resumed(body)) => target.is_none_or(|t| t == body.target_state),
+            (Self::Retry { target }, Event::Retried(body)) => target.is_none_or(|t| t == body.target_state),
+            (Self::Cancel { reason }, Event::Cancelled(body)) => *reason == body.reason,
+            (Self::Skip { reason }, Event::Skipped(body)) => *reason == body.reason,
+            _ => false,
+        }
+    }
+}

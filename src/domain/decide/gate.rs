@@ -1,0 +1,130 @@
+//! The gate's commands: ask, confirm, cancel.
+
+use subtle::ConstantTimeEq;
+
+use super::{Ctx, Decision, Rejection};
+use crate::domain::command::Approval;
+use crate::domain::event::{Event, PrApproved, PrRequestCancelled, PrRequested, TokenRefused};
+use crate::domain::evidence::CheckOutcome;
+use crate::domain::gate::{CancelReason, Drift, Gate, MAX_WRONG_TOKENS, PrRequest};
+use crate::domain::id::{Digest, RequestId};
+use crate::domain::run::Run;
+use crate::domain::state::State;
+
+pub(super) fn request(run: &Run, request: &PrRequest, ctx: &Ctx) -> Result<Decision, Rejection> {
+    Ok(Decision::of(request_events(run, request, ctx.actor.is_person())?))
+}
+
+/// The events of a new request, the cancelling of an older one included.
+pub(super) fn request_events(run: &Run, request: &PrRequest, person: bool) -> Result<Vec<Event>, Rejection> {
+    if !matches!(run.state, State::NeedsHumanReview | State::Pushed) {
+        return Err(Rejection::illegal(run, "ask for a pull request"));
+    }
+    if let Some(open) = run.open.as_ref().filter(|open| open.step.touches_the_world()) {
+        return Err(Rejection::AttemptOpen { attempt: open.no, step: open.step });
+    }
+    let change = run.change.as_ref().ok_or(Rejection::NoChange)?;
+    if request.binding.head_sha != change.head_sha {
+        return Err(Rejection::NotTheChange);
+    }
+    let accepted = person && request.card.accepted_because.is_some();
+    if run.evidence() != Some(CheckOutcome::Passed) && !accepted {
+        return Err(Rejection::NoEvidence);
+    }
+    let mut events = Vec::new();
+    if let Gate::Open { request: older, .. } | Gate::Approved { request: older, .. } = &run.gate {
+        events.push(cancelled(&older.id, CancelReason::Superseded, Vec::new()));
+    }
+    events.push(PrRequested { request: request.clone() }.into());
+    Ok(events)
+}
+
+pub(super) fn approve(run: &Run, approval: &Approval, ctx: &Ctx) -> Result<Decision, Rejection> {
+    if !ctx.actor.is_person() {
+        return Err(Rejection::NotAPerson { command: "approve" });
+    }
+    let (request, wrong_tokens) = open_request(run, approval)?;
+    if !matches!(run.state, State::NeedsHumanReview | State::Pushed) {
+        return Err(Rejection::illegal(run, "approve"));
+    }
+    if request.is_expired(&ctx.now) {
+        return Ok(Decision {
+            events: vec![cancelled(&request.id, CancelReason::Expired, Vec::new())],
+            refusal: Some(Rejection::Expired),
+        });
+    }
+    if !same(&approval.token_hash, &request.token_hash) {
+        return Ok(wrong_token(request, wrong_tokens + 1));
+    }
+    if !approval.confirmed {
+        return Err(Rejection::NotConfirmed);
+    }
+    let drift = request.binding.drift(&approval.facts);
+    if !drift.is_empty() {
+        return Ok(Decision {
+            events: vec![cancelled(&request.id, CancelReason::Stale, drift.clone())],
+            refusal: Some(Rejection::Stale { drift }),
+        });
+    }
+    Ok(Decision::of(vec![PrApproved { request: request.id.clone(), by: ctx.actor.clone() }.into()]))
+}
+
+/// The open request a confirmation can be about, or the reason there is none.
+fn open_request<'a>(run: &'a Run, approval: &Approval) -> Result<(&'a PrRequest, u32), Rejection> {
+    let current = match &run.gate {
+        Gate::Closed => None,
+        Gate::Open { request, .. } | Gate::Approved { request, .. } => Some(&request.id),
+        Gate::Used { request } | Gate::Cancelled { request, .. } => Some(request),
+    };
+    if let (Some(named), Some(current)) = (&approval.request, current)
+        && named != current
+    {
+        return Err(if run.requests.contains(named) {
+            Rejection::Superseded { request: current.clone() }
+        } else {
+            Rejection::ForeignToken
+        });
+    }
+    match &run.gate {
+        Gate::Closed => Err(Rejection::NoRequest),
+        Gate::Open { request, wrong_tokens } => Ok((request, *wrong_tokens)),
+        Gate::Approved { .. } | Gate::Used { .. } => Err(Rejection::TokenUsed),
+        Gate::Cancelled { request, reason } => Err(match reason {
+            CancelReason::Superseded => Rejection::Superseded { request: request.clone() },
+            CancelReason::WrongTokens => Rejection::TooManyWrongTokens,
+            CancelReason::Stale => Rejection::Stale { drift: Vec::new() },
+            CancelReason::Expired => Rejection::Expired,
+            CancelReason::Withdrawn => Rejection::Withdrawn,
+        }),
+    }
+}
+
+fn wrong_token(request: &PrRequest, wrong_tokens: u32) -> Decision {
+    let mut events: Vec<Event> = vec![TokenRefused { request: request.id.clone(), wrong_tokens }.into()];
+    if wrong_tokens >= MAX_WRONG_TOKENS {
+        events.push(cancelled(&request.id, CancelReason::WrongTokens, Vec::new()));
+        return Decision { events, refusal: Some(Rejection::TooManyWrongTokens) };
+    }
+    Decision { events, refusal: Some(Rejection::WrongToken { tries_left: MAX_WRONG_TOKENS - wrong_tokens }) }
+}
+
+pub(super) fn cancel(run: &Run, request: &RequestId, drift: &[Drift]) -> Result<Decision, Rejection> {
+    match &run.gate {
+        Gate::Open { request: open, .. } | Gate::Approved { request: open, .. } if open.id == *request => {
+            let reason = if drift.is_empty() { CancelReason::Expired } else { CancelReason::Stale };
+            Ok(Decision::of(vec![cancelled(request, reason, drift.to_vec())]))
+        }
+        Gate::Closed | Gate::Open { .. } | Gate::Approved { .. } | Gate::Used { .. } | Gate::Cancelled { .. } => {
+            Ok(Decision::nothing())
+        }
+    }
+}
+
+fn cancelled(request: &RequestId, reason: CancelReason, drift: Vec<Drift>) -> Event {
+    PrRequestCancelled { request: request.clone(), reason, drift }.into()
+}
+
+/// Compares two digests in time that does not depend on where they differ.
+fn same(left: &Digest, right: &Digest) -> bool {
+    left.as_str().as_bytes().ct_eq(right.as_str().as_bytes()).into()
+}

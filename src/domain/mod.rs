@@ -1,0 +1,24 @@
+//! The rules of a run, pure: no file, no clock, no thread, no network.
+//!
+//! Read in this order: [`state`] (where a run can be), [`event`] (what can happen to it), [`run`] (the fold of its
+//! events), [`transition`] (which event moves it where), [`command`] and [`decide`] (what may be asked, and what follows),
+//! [`next`] (what is due), [`gate`] (permission as a value), [`verdict`] (how evidence is weighed), [`projection`] (the
+//! rows that lists and tables read).
+
+#![warn(clippy::wildcard_enum_match_arm)]
+
+pub mod actor;
+pub mod command;
+pub mod decide;
+pub mod event;
+pub mod evidence;
+pub mod gate;
+pub mod id;
+pub mod next;
+pub mod projection;
+pub mod run;
+pub mod spec;
+pub mod state;
+pub mod time;
+pub mod transition;
+pub mod verdict;

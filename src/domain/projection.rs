@@ -1,0 +1,178 @@
+//! The rows that lists and tables read: each a fold of events, kept by every store in the same transaction as the events.
+//!
+//! A row can be dropped and rebuilt at any time; `agentpr rebuild-projections` does so and compares.
+
+use super::event::{Event, Recorded};
+use super::evidence::{AttemptOutcome, Step};
+use super::id::{AttemptNo, Digest, EventSeq, PrNumber, RepoSlug, RunId, Version};
+use super::run::{LastError, reason_of};
+use super::state::State;
+use super::time::Timestamp;
+
+/// One line of a list of runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRow {
+    /// The run.
+    pub run: RunId,
+    /// Its repository.
+    pub repo: RepoSlug,
+    /// The operator's name for the prompts in use.
+    pub prompt_version: String,
+    /// First line of what was asked for.
+    pub title: String,
+    /// Where it stands.
+    pub state: State,
+    /// Why, in a word.
+    pub reason: String,
+    /// The last failure as `step:reason_code:message`.
+    pub last_error: Option<String>,
+    /// Its pull request.
+    pub pr_number: Option<PrNumber>,
+    /// Number of its events.
+    pub version: Version,
+    /// Its last event.
+    pub last_seq: EventSeq,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When its last event was recorded.
+    pub updated_at: Timestamp,
+}
+
+/// One attempt of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptRow {
+    /// The run.
+    pub run: RunId,
+    /// Its number in the run.
+    pub no: AttemptNo,
+    /// What it did.
+    pub step: Step,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended; `None` while under way.
+    pub ended_at: Option<Timestamp>,
+    /// How it ended.
+    pub outcome: Option<AttemptOutcome>,
+    /// Exit code of its program.
+    pub exit_code: Option<i32>,
+    /// How long its program ran.
+    pub duration_ms: u64,
+    /// Path of its log, relative to the artifact directory.
+    pub log: Option<String>,
+    /// What happened, in one line.
+    pub message: String,
+}
+
+/// One file or name registered with a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArtifactRow {
+    /// The run.
+    pub run: RunId,
+    /// The event that registered it.
+    pub seq: EventSeq,
+    /// What it is.
+    pub kind: String,
+    /// Path, branch or address.
+    pub uri: String,
+    /// Digest of its bytes, where it has bytes.
+    pub sha256: Option<Digest>,
+    /// When it was registered.
+    pub at: Timestamp,
+}
+
+impl RunRow {
+    /// The row a run begins with; `None` when the event is not a creation.
+    pub fn birth(recorded: &Recorded) -> Option<Self> {
+        let Event::RunCreated(body) = &recorded.event else { return None };
+        Some(Self {
+            run: recorded.run.clone(),
+            repo: body.spec.repo.clone(),
+            prompt_version: body.spec.prompt_version.clone(),
+            title: body.spec.pr_title(),
+            state: recorded.state,
+            reason: "created".to_owned(),
+            last_error: None,
+            pr_number: None,
+            version: recorded.version,
+            last_seq: recorded.seq,
+            created_at: recorded.at,
+            updated_at: recorded.at,
+        })
+    }
+
+    /// Takes one more event in.
+    pub fn apply(&mut self, recorded: &Recorded) {
+        if recorded.state != self.state {
+            self.state = recorded.state;
+            self.reason = reason_of(&recorded.event).0;
+            let waits = matches!(recorded.state, State::NeedsHumanReview | State::FailedRetryable | State::Paused);
+            if !waits {
+                self.last_error = None;
+            }
+        }
+        if let Some(error) = LastError::of(&recorded.event) {
+            self.last_error = Some(error.to_string());
+        }
+        if let Event::PrRequested(_) = &recorded.event {
+            self.last_error = None;
+        }
+        if let Event::PrLinked(body) = &recorded.event {
+            self.pr_number = Some(body.pr_number);
+        }
+        self.version = recorded.version;
+        self.last_seq = recorded.seq;
+        self.updated_at = recorded.at;
+    }
+}
+
+impl AttemptRow {
+    /// The row an attempt begins with; `None` when the event does not begin one.
+    pub fn birth(recorded: &Recorded) -> Option<Self> {
+        let Event::AttemptStarted(body) = &recorded.event else { return None };
+        Some(Self {
+            run: recorded.run.clone(),
+            no: body.attempt,
+            step: body.step,
+            started_at: recorded.at,
+            ended_at: None,
+            outcome: None,
+            exit_code: None,
+            duration_ms: 0,
+            log: None,
+            message: String::new(),
+        })
+    }
+
+    /// Takes the end of the attempt in; any other event changes nothing.
+    pub fn apply(&mut self, recorded: &Recorded) {
+        let Event::AttemptEnded(body) = &recorded.event else { return };
+        if body.attempt != self.no {
+            return;
+        }
+        self.ended_at = Some(recorded.at);
+        self.outcome = Some(body.outcome);
+        self.exit_code = body.evidence.exit_code;
+        self.duration_ms = body.evidence.duration_ms;
+        self.log = body.evidence.log.as_ref().map(|log| log.path.clone());
+        self.message = body.evidence.message.clone();
+    }
+}
+
+impl ArtifactRow {
+    /// The row an event registers; `None` for an event that registers nothing.
+    pub fn of(recorded: &Recorded) -> Option<Self> {
+        let (kind, uri, sha256) = match &recorded.event {
+            Event::ArtifactRegistered(body) => (body.kind.clone(), body.path.clone(), Some(body.sha256.clone())),
+            Event::PlanReady(body) => {
+                ("contract".to_owned(), body.contract.path.clone(), body.contract.sha256.clone())
+            }
+            Event::Pushed(body) => ("branch".to_owned(), body.branch.to_string(), None),
+            Event::PrLinked(body) => {
+                ("pr_url".to_owned(), body.url.clone().unwrap_or_else(|| body.pr_number.to_string()), None)
+            }
+            #[expect(clippy::wildcard_enum_match_arm, reason = "an event that says nothing here registers nothing")]
+            _ => return None,
+        };
+        Some(Self { run: recorded.run.clone(), seq: recorded.seq, kind, uri, sha256, at: recorded.at })
+    }
+}

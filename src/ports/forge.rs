@@ -1,0 +1,102 @@
+//! The forge: where branches are pushed and pull requests live.
+
+use async_trait::async_trait;
+
+use crate::domain::gate::{Approved, PushPermit};
+use crate::domain::id::{BranchName, CommitSha, PrNumber};
+use crate::domain::spec::RunSpec;
+
+/// Talks to the place a repository comes from.
+///
+/// Reading needs nothing; every write demands a permission that only the gate makes. Writes look before they act, so
+/// each may be repeated after a crash.
+#[async_trait]
+pub trait Forge: Send + Sync {
+    /// The forge's own id of the repository, where it has one.
+    ///
+    /// # Errors
+    /// [`ForgeError`].
+    async fn repo_id(&self, spec: &RunSpec) -> Result<Option<u64>, ForgeError>;
+
+    /// The commit a branch points to now; `None` when there is no such branch.
+    ///
+    /// # Errors
+    /// [`ForgeError`].
+    async fn branch_head(&self, spec: &RunSpec, branch: &BranchName) -> Result<Option<CommitSha>, ForgeError>;
+
+    /// Pushes the permitted commit to the permitted branch and reads it back.
+    ///
+    /// `expected` is what the branch pointed to when this was decided, `None` for a branch that was not there; anything else
+    /// found there is [`ForgeError::Moved`], unless it is the permitted commit itself.
+    ///
+    /// # Errors
+    /// [`ForgeError`].
+    async fn push(
+        &self,
+        spec: &RunSpec,
+        permit: &PushPermit,
+        expected: Option<&CommitSha>,
+    ) -> Result<CommitSha, ForgeError>;
+
+    /// Opens the approved pull request, or finds the one that an earlier try opened.
+    ///
+    /// # Errors
+    /// [`ForgeError::Refused`] when there is another pull request for the branch that is not ours.
+    async fn open_pr(&self, spec: &RunSpec, approved: &Approved) -> Result<OpenedPr, ForgeError>;
+
+    /// The pull request as the forge shows it, as JSON text; `None` when it has none of that number.
+    ///
+    /// # Errors
+    /// [`ForgeError`].
+    async fn pr_document(&self, spec: &RunSpec, number: PrNumber) -> Result<Option<String>, ForgeError>;
+}
+
+/// A pull request that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenedPr {
+    /// Its number.
+    pub number: PrNumber,
+    /// Where it is.
+    pub url: Option<String>,
+    /// Whether it was there before this call.
+    pub found: bool,
+}
+
+/// Why the forge did not do it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ForgeError {
+    /// No such repository.
+    #[error("there is no repository at `{0}`")]
+    NotFound(String),
+    /// It cannot be reached now.
+    #[error("the remote cannot be reached: {0}")]
+    Unavailable(String),
+    /// The branch is not where it was.
+    #[error("branch `{branch}` is at {found}, not where it was left")]
+    Moved {
+        /// The branch.
+        branch: String,
+        /// What it points to, or `nothing`.
+        found: String,
+    },
+    /// It said no.
+    #[error("the remote refused: {0}")]
+    Refused(String),
+}
+
+impl ForgeError {
+    /// Says whether the same call may succeed later without anybody changing anything.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+
+    /// A stable word.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound(_) => "remote_not_found",
+            Self::Unavailable(_) => "remote_unavailable",
+            Self::Moved { .. } => "branch_moved",
+            Self::Refused(_) => "remote_refused",
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! What the app needs from the world: one trait for each need, each with its own error.
+//!
+//! A port names the domain and nothing else of ours. Adapters implement them; `daemon.rs` hands them out.
+
+pub mod artifact;
+pub mod check;
+pub mod clock;
+pub mod forge;
+pub mod notifier;
+pub mod random;
+pub mod store;
+pub mod worker;
+pub mod workspace;
