@@ -1,4 +1,5 @@
 //! agentpr.
 
+pub mod adapters;
 pub mod domain;
 pub mod ports;

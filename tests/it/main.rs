@@ -1,0 +1,6 @@
+//! The one integration test binary: the story of agentpr, told to real programs, real git and a real store.
+
+mod adapter;
+mod domain;
+mod harness;
+mod store;

@@ -1,0 +1,15 @@
+//! Adapters: each wraps one outside thing behind its port.
+//!
+//! They name ports and the domain. `process` is the only place that starts programs, `git` the only one that speaks git; the
+//! adapters that need them name those two and no other adapter.
+
+pub mod artifact;
+pub mod check;
+pub mod clock;
+pub mod forge;
+pub mod git;
+pub mod process;
+pub mod random;
+pub mod store;
+pub mod worker;
+pub mod workspace;
