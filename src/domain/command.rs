@@ -144,8 +144,8 @@ pub struct Approval {
     pub token_hash: Digest,
     /// Whether the second confirmation was given too.
     pub confirmed: bool,
-    /// The facts as they are now.
-    pub facts: PrBinding,
+    /// The facts as they are now; `None` before they were computed, which is refused when nothing else is.
+    pub facts: Option<PrBinding>,
 }
 
 /// Who moves a run on after a step of work.

@@ -208,11 +208,15 @@ impl Approved {
     /// Makes the proof from a run whose confirmation is in the log and from facts computed just before acting.
     ///
     /// # Errors
-    /// [`NotApproved::NoConfirmation`] without a recorded one, [`NotApproved::Stale`] with every part that moved.
-    pub fn verify(run: &Run, facts: &PrBinding) -> Result<Self, NotApproved> {
+    /// [`NotApproved::NoConfirmation`] without a recorded one, [`NotApproved::Expired`] when it was carried out too late,
+    /// [`NotApproved::Stale`] with every part that moved.
+    pub fn verify(run: &Run, facts: &PrBinding, now: &Moment) -> Result<Self, NotApproved> {
         let Gate::Approved { request, by } = &run.gate else {
             return Err(NotApproved::NoConfirmation);
         };
+        if request.is_expired(now) {
+            return Err(NotApproved::Expired);
+        }
         let drift = request.binding.drift(facts);
         if !drift.is_empty() {
             return Err(NotApproved::Stale { drift });
@@ -275,6 +279,9 @@ pub enum NotApproved {
     /// No confirmation of the current request is in the log.
     #[error("no confirmation is recorded")]
     NoConfirmation,
+    /// The confirmation was not carried out in time.
+    #[error("the approval has expired")]
+    Expired,
     /// Something the confirmation was bound to moved.
     #[error("the approval is stale")]
     Stale {

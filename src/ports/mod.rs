@@ -7,6 +7,7 @@ pub mod check;
 pub mod clock;
 pub mod forge;
 pub mod notifier;
+pub mod probe;
 pub mod random;
 pub mod store;
 pub mod worker;

@@ -59,7 +59,8 @@ pub(super) fn approve(run: &Run, approval: &Approval, ctx: &Ctx) -> Result<Decis
     if !approval.confirmed {
         return Err(Rejection::NotConfirmed);
     }
-    let drift = request.binding.drift(&approval.facts);
+    let facts = approval.facts.as_ref().ok_or(Rejection::FactsNeeded)?;
+    let drift = request.binding.drift(facts);
     if !drift.is_empty() {
         return Ok(Decision {
             events: vec![cancelled(&request.id, CancelReason::Stale, drift.clone())],

@@ -67,6 +67,9 @@ pub enum Rejection {
     /// The second confirmation is missing.
     #[error("the second confirmation is missing")]
     NotConfirmed,
+    /// Everything else is right, and the facts were not computed.
+    #[error("the facts of the request were not computed")]
+    FactsNeeded,
     /// Something moved.
     #[error("{}", stale_words(drift))]
     Stale { drift: Vec<Drift> },
@@ -110,6 +113,7 @@ impl Rejection {
             Self::Superseded { .. } => "superseded",
             Self::Expired => "expired",
             Self::NotConfirmed => "not_confirmed",
+            Self::FactsNeeded => "facts_needed",
             Self::Stale { .. } => "stale",
             Self::TokenUsed => "token_already_used",
             Self::Withdrawn => "withdrawn",

@@ -1,0 +1,84 @@
+//! Why the app did not do something; surfaces phrase it for people.
+
+use crate::domain::decide::Rejection;
+use crate::domain::id::{IdempotencyKey, InvalidId, RunId};
+use crate::domain::run::Unfoldable;
+use crate::domain::state::State;
+use crate::ports::artifact::ArtifactError;
+use crate::ports::check::ChecksError;
+use crate::ports::forge::ForgeError;
+use crate::ports::random::NoRandom;
+use crate::ports::store::StoreError;
+use crate::ports::worker::WorkerError;
+use crate::ports::workspace::WorkspaceError;
+
+/// What went wrong, by what a caller can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// No run of that name.
+    #[error("there is no run `{0}`")]
+    NoSuchRun(RunId),
+    /// The domain said no.
+    #[error("{rejection}")]
+    Refused {
+        /// The run.
+        run: RunId,
+        /// Where it stands; `None` when it does not exist.
+        state: Option<State>,
+        /// Why.
+        rejection: Rejection,
+    },
+    /// The key names another occurrence.
+    #[error("idempotency key `{key}` already names another event (`{recorded}`)")]
+    KeyConflict {
+        /// The key.
+        key: IdempotencyKey,
+        /// What it names.
+        recorded: &'static str,
+    },
+    /// The request file says something else than the record.
+    #[error("the request file differs from the recorded request in `{field}`")]
+    RequestFileMismatch {
+        /// The first field that differs.
+        field: &'static str,
+    },
+    /// Others changed the run faster than this call could.
+    #[error("run `{0}` is being changed by somebody else")]
+    Contended(RunId),
+    /// What was given makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// An identifier broke its rule.
+    #[error(transparent)]
+    InvalidId(#[from] InvalidId),
+    /// The log is damaged.
+    #[error(transparent)]
+    Unfoldable(#[from] Unfoldable),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The workspace.
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceError),
+    /// The forge.
+    #[error(transparent)]
+    Forge(#[from] ForgeError),
+    /// The worker.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    /// The checks.
+    #[error(transparent)]
+    Checks(#[from] ChecksError),
+    /// A file of a run.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// Chance.
+    #[error(transparent)]
+    NoRandom(#[from] NoRandom),
+    /// A template could not be filled.
+    #[error("the prompt cannot be written: {0}")]
+    Prompt(String),
+    /// A task of this program ended unexpectedly.
+    #[error("an internal task ended unexpectedly: {0}")]
+    Internal(String),
+}

@@ -1,0 +1,138 @@
+//! The app: the only way in for surfaces, and the engine that moves runs on.
+//!
+//! Read in this order: [`execute`] (decide, append, fold), [`hold`] (one performer per run), [`perform`] (one file per
+//! effect), [`drive`] (a run until it waits), [`engine`] (all runs), [`gate`], [`hand`] (the seed's verbs done by hand),
+//! [`views`] (what surfaces show). The app names ports and the domain, and no technology.
+
+pub mod agent_step;
+pub mod doctor;
+pub mod drive;
+pub mod engine;
+pub mod error;
+pub mod execute;
+pub mod finish;
+pub mod follow;
+pub mod gate;
+pub mod gc;
+pub mod hold;
+pub mod perform;
+pub mod prompt;
+pub mod submit;
+pub mod views;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::domain::id::{BranchName, InvalidId, RunId};
+use crate::domain::spec::Limits;
+use crate::ports::artifact::Artifacts;
+use crate::ports::check::Checks;
+use crate::ports::clock::Clock;
+use crate::ports::forge::Forge;
+use crate::ports::notifier::Notifier;
+use crate::ports::probe::Probe;
+use crate::ports::random::Random;
+use crate::ports::store::{EventStore, LeaseOwner, Upkeep};
+use crate::ports::worker::Worker;
+use crate::ports::workspace::Workspace;
+
+pub use crate::ports::artifact::ArtifactError;
+pub use crate::ports::check::ChecksError;
+pub use crate::ports::forge::ForgeError;
+pub use crate::ports::notifier::Notifier as OperatorNotifier;
+pub use crate::ports::store::{EventStore as Log, LeaseOwner as Owner, RebuildReport, RunQuery, StoreError, VerifyReport};
+pub use crate::ports::worker::WorkerError;
+pub use crate::ports::workspace::WorkspaceError;
+pub use error::AppError;
+
+/// Everything the app needs, made once by `daemon.rs`.
+pub struct App {
+    pub(crate) ports: Ports,
+    pub(crate) settings: Settings,
+}
+
+/// The adapters behind the ports.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "each is named for its port")]
+pub struct Ports {
+    pub store: Arc<dyn EventStore>,
+    pub upkeep: Arc<dyn Upkeep>,
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Random>,
+    pub probe: Arc<dyn Probe>,
+    pub workspace: Arc<dyn Workspace>,
+    pub worker: Arc<dyn Worker>,
+    pub checks: Arc<dyn Checks>,
+    pub forge: Arc<dyn Forge>,
+    pub artifacts: Arc<dyn Artifacts>,
+    pub notifier: Arc<dyn Notifier>,
+}
+
+/// What the operator configured, as far as the app branches on it.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Who this process is when it holds a lease.
+    pub owner: LeaseOwner,
+    /// What a run's branch begins with.
+    pub branch_prefix: String,
+    /// Runs worked on at once.
+    pub max_parallel: usize,
+    /// Limits of a run that brings none.
+    pub limits: Limits,
+    /// The agent of a submitted run that names none.
+    pub agent: Option<String>,
+    /// Where workspaces are made.
+    pub workspace_root: PathBuf,
+    /// Where contracts and templates of the operator lie.
+    pub integration_root: PathBuf,
+}
+
+impl App {
+    /// Puts the app together.
+    pub fn new(ports: Ports, settings: Settings) -> Self {
+        Self { ports, settings }
+    }
+
+    /// What the operator configured.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The store, for readers that page through events and rows themselves.
+    pub fn store(&self) -> &dyn EventStore {
+        &*self.ports.store
+    }
+
+    /// The store's care.
+    pub fn upkeep(&self) -> &dyn Upkeep {
+        &*self.ports.upkeep
+    }
+
+    /// Files of runs.
+    pub fn artifacts(&self) -> &dyn Artifacts {
+        &*self.ports.artifacts
+    }
+
+    /// Both clocks, read now.
+    pub fn now(&self) -> crate::domain::time::Moment {
+        self.ports.clock.now()
+    }
+
+    /// The branch a run's work goes to.
+    ///
+    /// # Errors
+    /// [`InvalidId`] when the configured prefix makes no branch name.
+    pub fn head_branch(&self, run: &RunId) -> Result<BranchName, InvalidId> {
+        BranchName::new(format!("{}{run}", self.settings.branch_prefix))
+    }
+
+    /// Twelve hexadecimal digits of chance: the ending of a new id.
+    ///
+    /// # Errors
+    /// [`AppError`] when the system has no random bytes.
+    pub(crate) fn random_hex(&self) -> Result<String, AppError> {
+        let mut bytes = [0_u8; 6];
+        self.ports.random.fill(&mut bytes)?;
+        Ok(hex::encode(bytes))
+    }
+}

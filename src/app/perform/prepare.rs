@@ -1,0 +1,10 @@
+//! Preparing: control repository, base commit, the agent's clone.
+
+use super::{Done, Work};
+use crate::app::AppError;
+use crate::domain::command::StepOutcome;
+
+pub(super) async fn prepare(work: &Work<'_>) -> Result<Done, AppError> {
+    let prepared = work.app.ports.workspace.prepare(&work.run.id, &work.run.spec).await?;
+    Ok(Done::new(StepOutcome::Prepared(prepared)))
+}

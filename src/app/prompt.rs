@@ -1,0 +1,79 @@
+//! The texts an agent and its readers get, from the templates in `prompts/`.
+//!
+//! Templates are compiled in. A variable that a template names and nobody gives is an error, never an empty hole.
+
+use minijinja::{Environment, UndefinedBehavior, context};
+
+use super::AppError;
+use crate::domain::run::Run;
+
+const SAFETY: &str = include_str!("../../prompts/safety.md");
+const IMPLEMENT: &str = include_str!("../../prompts/implement.md");
+const FIX: &str = include_str!("../../prompts/fix.md");
+const CONTRACT: &str = include_str!("../../prompts/contract.md");
+
+/// What the agent is asked in an unattended attempt: the task, or the repair of what the checks found.
+///
+/// # Errors
+/// [`AppError::Prompt`] when a template is broken.
+pub fn for_attempt(run: &Run) -> Result<String, AppError> {
+    let failed = run.checks.as_ref().and_then(|report| {
+        let about_newest = run.change.as_ref().is_some_and(|change| change.head_sha == report.head_sha);
+        report.results.iter().find(|result| about_newest && !result.passed())
+    });
+    let text = match failed {
+        Some(result) => fill(
+            FIX,
+            context! {
+                task => &run.spec.task,
+                command => &result.command,
+                exit_code => result.exit_code,
+                timed_out => result.timed_out,
+                output => &result.excerpt,
+                round => run.fix_rounds,
+            },
+        )?,
+        None => fill(IMPLEMENT, context! { task => &run.spec.task, checks => &run.spec.checks })?,
+    };
+    guarded(run, &text)
+}
+
+/// `text` under the rules every agent works by.
+///
+/// # Errors
+/// [`AppError::Prompt`] when the template is broken.
+pub fn guarded(run: &Run, text: &str) -> Result<String, AppError> {
+    let base = run.prepared.as_ref().map(|prepared| prepared.base_branch.to_string()).unwrap_or_default();
+    let rules = fill(SAFETY, context! { repo => run.spec.repo.to_string(), base })?;
+    Ok(format!("{rules}\n---\n\n{text}"))
+}
+
+/// The contract of a run: what was asked, on which commit, and how it will be judged.
+///
+/// # Errors
+/// [`AppError::Prompt`] when the template is broken.
+pub fn contract(run: &Run) -> Result<String, AppError> {
+    let (base_branch, base_sha) = match &run.prepared {
+        Some(prepared) => (prepared.base_branch.to_string(), prepared.base_sha.to_string()),
+        None => (String::new(), String::new()),
+    };
+    fill(
+        CONTRACT,
+        context! {
+            run => run.id.to_string(),
+            repo => run.spec.repo.to_string(),
+            title => run.spec.pr_title(),
+            task => &run.spec.task,
+            head => run.spec.head_branch.to_string(),
+            checks => &run.spec.checks,
+            base_branch,
+            base_sha,
+        },
+    )
+}
+
+fn fill(template: &str, values: minijinja::Value) -> Result<String, AppError> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.render_str(template, values).map_err(|err| AppError::Prompt(err.to_string()))
+}

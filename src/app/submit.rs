@@ -1,0 +1,87 @@
+//! Taking an order in.
+
+use super::execute::{By, Executed};
+use super::{App, AppError};
+use crate::domain::actor::Actor;
+use crate::domain::command::Command;
+use crate::domain::id::{BranchName, IdempotencyKey, RepoSlug, RunId};
+use crate::domain::spec::{Delivery, Limits, MAX_TASK_BYTES, RunSpec};
+
+/// An order as a person gives it; what is left out is taken from the configuration.
+#[derive(Debug, Clone)]
+pub struct RunOrder {
+    /// The run's name; `None` makes one.
+    pub run: Option<RunId>,
+    /// The repository.
+    pub repo: RepoSlug,
+    /// The operator's name for the prompts in use.
+    pub prompt_version: String,
+    /// What to do.
+    pub task: String,
+    /// The agent; `None` leaves every step to the operator.
+    pub agent: Option<String>,
+    /// Commands that must pass.
+    pub checks: Vec<String>,
+    /// The branch to build on.
+    pub base_branch: Option<BranchName>,
+    /// The branch to push to; `None` makes one of the run's name.
+    pub head_branch: Option<BranchName>,
+    /// Where the repository is.
+    pub remote: Option<String>,
+    /// What happens with the result.
+    pub delivery: Delivery,
+    /// Title of the pull request.
+    pub title: Option<String>,
+    /// Limits; `None` takes the configured ones.
+    pub limits: Option<Limits>,
+}
+
+impl App {
+    /// Creates a run: it is in the log when this returns, and an engine takes it from there.
+    ///
+    /// # Errors
+    /// [`AppError::Invalid`] for a task that is too long or not text, [`AppError::Worker`] for an agent that cannot be run,
+    /// [`AppError::Refused`] when the name is taken.
+    pub fn submit(&self, order: RunOrder, actor: &Actor, key: Option<IdempotencyKey>) -> Result<Executed, AppError> {
+        check_text("task", &order.task, MAX_TASK_BYTES)?;
+        check_text("prompt version", &order.prompt_version, 200)?;
+        if let Some(agent) = &order.agent {
+            self.ports.worker.probe(agent)?;
+        }
+        let run = match order.run {
+            Some(run) => run,
+            None => RunId::new(format!("run_{}", self.random_hex()?))?,
+        };
+        let head_branch = match order.head_branch {
+            Some(branch) => branch,
+            None => self.head_branch(&run)?,
+        };
+        let spec = RunSpec {
+            repo: order.repo,
+            prompt_version: order.prompt_version,
+            task: order.task,
+            agent: order.agent,
+            checks: order.checks,
+            base_branch: order.base_branch,
+            remote: order.remote,
+            head_branch,
+            delivery: order.delivery,
+            title: order.title,
+            limits: order.limits.unwrap_or_else(|| self.settings.limits.clone()),
+        };
+        let by = By { actor: actor.clone(), key, fence: None };
+        self.execute(&run, &Command::Create { spec: Box::new(spec) }, &by)
+    }
+}
+
+/// Refuses a text that is longer than `limit` bytes or that no terminal and no program could take.
+pub(super) fn check_text(what: &str, text: &str, limit: usize) -> Result<(), AppError> {
+    if text.len() > limit {
+        let size = text.len();
+        return Err(AppError::Invalid(format!("the {what} has {size} bytes; the longest allowed has {limit}")));
+    }
+    if text.contains('\0') {
+        return Err(AppError::Invalid(format!("the {what} contains a NUL byte")));
+    }
+    Ok(())
+}

@@ -1,0 +1,151 @@
+//! What surfaces show about a run: one reading, the same words everywhere.
+
+use super::{App, AppError};
+use crate::domain::gate::Gate;
+use crate::domain::id::RunId;
+use crate::domain::next::{Due, Wait, next};
+use crate::domain::projection::{ArtifactRow, AttemptRow};
+use crate::domain::run::Run;
+use crate::domain::state::State;
+use crate::domain::time::Moment;
+
+/// Everything about one run.
+#[derive(Debug, Clone)]
+pub struct RunDetail {
+    /// The run.
+    pub run: Run,
+    /// What it waits for, and what a person can type.
+    pub advice: Advice,
+    /// Its attempts, oldest first.
+    pub attempts: Vec<AttemptRow>,
+    /// Its artifacts, oldest first.
+    pub artifacts: Vec<ArtifactRow>,
+}
+
+/// What a run waits for, and the exact commands that move it on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advice {
+    /// One sentence.
+    pub waits_for: String,
+    /// Commands, the likeliest first; empty when nothing is left to do.
+    pub next: Vec<String>,
+}
+
+impl App {
+    /// Everything about one run, read now.
+    ///
+    /// # Errors
+    /// [`AppError::NoSuchRun`], or the store's.
+    pub fn detail(&self, run_id: &RunId) -> Result<RunDetail, AppError> {
+        let run = self.run(run_id)?;
+        let advice = advice(&run, &self.ports.clock.now());
+        Ok(RunDetail {
+            advice,
+            attempts: self.ports.store.attempts_of(run_id)?,
+            artifacts: self.ports.store.artifacts_of(run_id)?,
+            run,
+        })
+    }
+
+    /// The pull request of a run as the forge shows it, as JSON text.
+    ///
+    /// # Errors
+    /// The forge's.
+    pub async fn pr_document(&self, run: &Run) -> Result<Option<String>, AppError> {
+        match &run.pr {
+            Some(pr) => Ok(self.ports.forge.pr_document(&run.spec, pr.number).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// The diff of a run's newest change against its base; `true` when it was cut at `limit` bytes.
+    ///
+    /// # Errors
+    /// [`AppError::Refused`] while there is no change.
+    pub async fn diff(&self, run_id: &RunId, limit: usize) -> Result<(Vec<u8>, bool), AppError> {
+        let run = self.run(run_id)?;
+        let (Some(prepared), Some(change)) = (&run.prepared, &run.change) else {
+            return Err(super::execute::refused(run_id, Some(&run), crate::domain::decide::Rejection::NoChange));
+        };
+        let repo = &run.spec.repo;
+        Ok(self.ports.workspace.diff(repo, &prepared.base_sha, &change.head_sha, limit).await?)
+    }
+}
+
+/// Says what `run` waits for at `now` and what moves it on.
+pub fn advice(run: &Run, now: &Moment) -> Advice {
+    let id = &run.id;
+    let engine = format!("agentpr run-manager-loop --run-id {id}");
+    let (waits_for, next): (String, Vec<String>) = match next(run, now) {
+        Due::Command(command) => (format!("an engine, to {}", command.name()), vec![engine]),
+        Due::Perform(step) => (format!("an engine, to do the {} step", step.name()), vec![engine]),
+        Due::Wait(Wait::Attempt(step)) => (
+            format!("the {} attempt that is under way", step.name()),
+            vec![format!("agentpr events {id} --follow"), format!("agentpr pause {id}")],
+        ),
+        Due::Wait(Wait::Approval) => (
+            "two confirmations of the open request".to_owned(),
+            vec![format!("agentpr diff {id}"), format!("agentpr approve {id}")],
+        ),
+        Due::Wait(Wait::Person) => person(run),
+        Due::Wait(Wait::Operator) => operator(run),
+        Due::Wait(Wait::Forge) => (
+            match run.state {
+                State::ReviewWait => "a review of the pull request".to_owned(),
+                _ => "the checks of the pull request".to_owned(),
+            },
+            match run.state {
+                State::ReviewWait => {
+                    vec![format!("agentpr mark-done --run-id {id}"), format!("agentpr record-review --run-id {id} --state approved")]
+                }
+                _ => vec![format!("agentpr record-check --run-id {id} --conclusion success")],
+            },
+        ),
+        Due::Wait(Wait::Nothing) => ("nothing: the run is over".to_owned(), Vec::new()),
+    };
+    Advice { waits_for, next }
+}
+
+fn person(run: &Run) -> (String, Vec<String>) {
+    let id = &run.id;
+    match run.state {
+        State::Paused => ("a person to resume it".to_owned(), vec![format!("agentpr resume {id}")]),
+        State::FailedRetryable => (
+            "a person to order another try".to_owned(),
+            vec![format!("agentpr logs {id}"), format!("agentpr retry {id}"), format!("agentpr cancel {id}")],
+        ),
+        State::Pushed => (
+            "a person to ask for the pull request".to_owned(),
+            vec![format!("agentpr approve {id}"), format!("agentpr link-pr --run-id {id} --pr-number N")],
+        ),
+        _ if run.reason.code == "ready_for_review" => (
+            match &run.gate {
+                Gate::Cancelled { .. } => "a person to ask again: the last request was cancelled".to_owned(),
+                _ => "a person to decide".to_owned(),
+            },
+            vec![format!("agentpr diff {id}"), format!("agentpr approve {id}"), format!("agentpr retry {id}")],
+        ),
+        _ => (
+            "a person to decide".to_owned(),
+            vec![format!("agentpr why {id}"), format!("agentpr logs {id}"), format!("agentpr retry {id}"), format!("agentpr cancel {id}")],
+        ),
+    }
+}
+
+/// The next verb of the manual path.
+fn operator(run: &Run) -> (String, Vec<String>) {
+    let id = &run.id;
+    let verb = match run.state {
+        State::Queued => format!("agentpr start-discovery --run-id {id}"),
+        State::Discovery if run.prepared.is_none() => format!("agentpr run-prepare --run-id {id}"),
+        State::Discovery => format!("agentpr mark-plan-ready --run-id {id} --contract-path PATH"),
+        State::PlanReady | State::Iterating => format!("agentpr start-implementation --run-id {id}"),
+        State::Implementing => {
+            format!("agentpr run-agent-step --run-id {id} --agent 'command:PROGRAM' --prompt-file FILE --success-state LOCAL_VALIDATING")
+        }
+        State::LocalValidating => format!("agentpr run-finish --run-id {id} --changes \"...\""),
+        State::Pushed => format!("agentpr request-open-pr --run-id {id} --title \"...\""),
+        _ => format!("agentpr why {id}"),
+    };
+    ("the operator's next step".to_owned(), vec![verb])
+}
