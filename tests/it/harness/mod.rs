@@ -1,1 +1,6 @@
-//! To be written.
+//! The sealed world of a test: an own directory, an empty environment, real git, the real program.
+
+pub mod git;
+pub mod sandbox;
+
+pub use sandbox::{Answer, Sandbox};
