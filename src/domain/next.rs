@@ -121,10 +121,15 @@ fn wants_request(run: &Run) -> bool {
     let pushed_already = run.change.as_ref().is_some_and(|change| {
         run.pushed.as_ref().is_some_and(|pushed| pushed.sha == change.head_sha)
     });
+    let cut_off_too_often = run
+        .interruptions
+        .is_some_and(|(step, count)| step == Step::PrRequest && count > run.spec.limits.max_interruptions);
     run.spec.is_driven()
         && run.spec.delivery == Delivery::Pr
         && run.state == State::NeedsHumanReview
-        && run.reason.code == "ready_for_review"
+        // A run that was paused before it could ask asks when it is resumed.
+        && matches!(run.reason.code.as_str(), "ready_for_review" | "resumed")
+        && !cut_off_too_often
         && run.evidence() == Some(CheckOutcome::Passed)
         && run.last_error.is_none()
         && !pushed_already

@@ -110,6 +110,9 @@ impl RunRow {
                 self.last_error = None;
             }
         }
+        if let (Event::HumanReviewRequested(body), State::NeedsHumanReview) = (&recorded.event, recorded.state) {
+            self.reason = body.reason.clone();
+        }
         if let Some(error) = LastError::of(&recorded.event) {
             self.last_error = Some(error.to_string());
         }

@@ -66,6 +66,8 @@ pub struct Run {
     pub pr: Option<PullRequest>,
     /// What the forge says about the pushed commit.
     pub forge_checks: Option<(Option<CommitSha>, String)>,
+    /// The forge's check told last, whatever it was about.
+    pub last_check: Option<(Option<CommitSha>, String)>,
     /// The newest review's state.
     pub review: Option<String>,
     /// Whether a change was captured that no check and no person has looked at yet.
@@ -165,11 +167,15 @@ impl Run {
     /// Makes a run from its first event.
     ///
     /// # Errors
-    /// [`Unfoldable::NotBorn`] when it is not the creation.
+    /// [`Unfoldable::NotBorn`] when it is not the creation, [`Unfoldable::Gap`] when it is not version 1.
     pub fn birth(first: &Recorded) -> Result<Self, Unfoldable> {
         let Event::RunCreated(body) = &first.event else {
             return Err(Unfoldable::NotBorn { run: first.run.clone(), event: first.event.name() });
         };
+        if first.version != Version(0).next() {
+            let run = first.run.clone();
+            return Err(Unfoldable::Gap { run, expected_after: Version(0), found: first.version });
+        }
         let run = Self {
             id: first.run.clone(),
             spec: body.spec.clone(),
@@ -196,6 +202,7 @@ impl Run {
             pushed: None,
             pr: None,
             forge_checks: None,
+            last_check: None,
             review: None,
             fresh_change: false,
         };
@@ -214,7 +221,13 @@ impl Run {
         let before = self.state;
         match transition(Position::of(self), &recorded.event) {
             Move::To(state) => self.enter(state, recorded),
-            Move::Behind(state) => self.paused_from = Some(state),
+            Move::Behind(state) => {
+                if state == State::NeedsHumanReview && self.held_from.is_none() {
+                    self.held_from = self.paused_from;
+                }
+                self.paused_from = Some(state);
+            }
+            Move::Stay if self.state == State::NeedsHumanReview => self.hear(recorded),
             Move::Stay => {}
             Move::Illegal => {
                 return Err(Unfoldable::Illegal {
@@ -267,6 +280,14 @@ impl Run {
         self.reason = Reason { seq: recorded.seq, code, message };
     }
 
+    /// A run that a person has already learns the newest reason.
+    fn hear(&mut self, recorded: &Recorded) {
+        if let Event::HumanReviewRequested(body) = &recorded.event {
+            self.reason =
+                Reason { seq: recorded.seq, code: body.reason.clone(), message: body.message.clone() };
+        }
+    }
+
     fn take(&mut self, event: &Event) {
         match event {
             Event::WorkspacePrepared(body) => self.prepared = Some(body.prepared.clone()),
@@ -301,7 +322,10 @@ impl Run {
             }
             Event::ChecksFinished(body) => {
                 self.checks = Some(body.report.clone());
-                self.fresh_change = false;
+                self.fresh_change &= self.evidence().is_none();
+                if self.evidence() == Some(CheckOutcome::Passed) {
+                    self.fix_rounds = 0;
+                }
             }
             Event::VerdictRendered(body) => self.verdict = Some(body.verdict.clone()),
             Event::FixRequested(body) => self.fix_rounds = body.round,
@@ -347,6 +371,7 @@ impl Run {
                 if about_head && conclusion(&body.conclusion) != Conclusion::Unknown {
                     self.forge_checks = Some((body.head_sha.clone(), body.conclusion.clone()));
                 }
+                self.last_check = Some((body.head_sha.clone(), body.conclusion.clone()));
             }
             Event::ReviewRecorded(body) => self.review = Some(body.state.clone()),
             // A person stepped in: the run gets its rounds and its patience back.

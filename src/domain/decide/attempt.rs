@@ -83,17 +83,39 @@ pub(super) fn end(
     outcome: &StepOutcome,
 ) -> Result<Decision, Rejection> {
     let open = under_way(run, attempt)?;
-    let ended = AttemptEnded {
-        attempt,
-        step: open.step,
-        outcome: attempt_outcome(outcome),
-        evidence: evidence.clone(),
-    };
-    let mut events: Vec<Event> = vec![ended.into()];
-    if !run.state.is_terminal() || matches!(outcome, StepOutcome::PushDone { .. } | StepOutcome::PrOpened { .. }) {
-        events.extend(consequences(run, open.step, outcome)?);
+    if !is_of(open.step, outcome) {
+        return Err(Rejection::illegal(run, "end an attempt with the outcome of another step"));
     }
-    Ok(Decision::of(events))
+    let ended = |outcome| -> Event {
+        AttemptEnded { attempt, step: open.step, outcome, evidence: evidence.clone() }.into()
+    };
+    let is_there = matches!(outcome, StepOutcome::PushDone { .. } | StepOutcome::PrOpened { .. });
+    if run.state.is_terminal() && !is_there {
+        return Ok(Decision::of(vec![ended(attempt_outcome(outcome))]));
+    }
+    match consequences(run, open.step, outcome) {
+        Ok(events) => {
+            let mut all = vec![ended(attempt_outcome(outcome))];
+            all.extend(events);
+            Ok(Decision::of(all))
+        }
+        // The run went on meanwhile: the attempt is over all the same, and what it made is not taken.
+        Err(refusal) => Ok(Decision { events: vec![ended(AttemptOutcome::Failed)], refusal: Some(refusal) }),
+    }
+}
+
+/// Says whether a step can end like that.
+fn is_of(step: Step, outcome: &StepOutcome) -> bool {
+    match outcome {
+        StepOutcome::Prepared(_) => step == Step::Prepare,
+        StepOutcome::Planned(_) => step == Step::Plan,
+        StepOutcome::AgentEnded { .. } => step == Step::Agent,
+        StepOutcome::Checked { .. } => step == Step::Checks,
+        StepOutcome::Requested(_) => step == Step::PrRequest,
+        StepOutcome::PushDone { .. } => step == Step::Push,
+        StepOutcome::PrOpened { .. } => step == Step::PrCreate,
+        StepOutcome::Failed(_) | StepOutcome::Interrupted | StepOutcome::Stopped => true,
+    }
 }
 
 fn attempt_outcome(outcome: &StepOutcome) -> AttemptOutcome {
@@ -178,7 +200,13 @@ fn agent_ended(run: &Run, outcome: AttemptOutcome, change: Option<&Change>, flow
 fn checked(run: &Run, report: &CheckReport, flow: Flow) -> Vec<Event> {
     let mut events: Vec<Event> = vec![ChecksFinished { report: report.clone() }.into()];
     let about_change = run.change.as_ref().is_some_and(|change| change.head_sha == report.head_sha);
-    if !about_change || !is_working(run) {
+    let waits = match flow {
+        Flow::Unattended => run.state == State::LocalValidating,
+        Flow::ByHand { .. } => {
+            matches!(run.state, State::LocalValidating | State::Implementing | State::Iterating)
+        }
+    };
+    if !about_change || !waits {
         return events;
     }
     let graded = verdict(Evidence {

@@ -18,7 +18,7 @@ use super::gate::{CancelReason, Gate};
 use super::run::Run;
 use super::state::State;
 use super::time::Moment;
-use super::transition::{Move, Position, conclusion, transition};
+use super::transition::{Move, Position, transition};
 
 /// What deciding needs besides run and command.
 #[derive(Debug, Clone)]
@@ -88,8 +88,9 @@ pub fn decide(run: Option<&Run>, command: &Command, ctx: &Ctx) -> Result<Decisio
                 pr_number: *pr_number,
             }
             .into();
-            let known = run.forge_checks.as_ref().is_some_and(|(sha, last)| sha == head_sha && last == word);
-            observe(run, event, known || conclusion(word) == super::transition::Conclusion::Unknown && known)
+            let told = [&run.forge_checks, &run.last_check];
+            let known = told.into_iter().flatten().any(|(sha, last)| sha == head_sha && last == word);
+            observe(run, event, known)
         }
         Command::RecordReview { state } => {
             let known = run.review.as_ref() == Some(state);
