@@ -170,7 +170,7 @@ impl ArtifactRow {
             Event::PrLinked(body) => {
                 ("pr_url".to_owned(), body.url.clone().unwrap_or_else(|| body.pr_number.to_string()), None)
             }
-            #[expect(clippy::wildcard_enum_match_arm, reason = "an event that says nothing here registers nothing")]
+            // An event that says nothing here registers nothing.
             _ => return None,
         };
         Some(Self { run: recorded.run.clone(), seq: recorded.seq, kind, uri, sha256, at: recorded.at })

@@ -3,6 +3,9 @@
 //! [`Run::birth`] and [`Run::evolve`] are the only ways a run changes. They never refuse and never panic on a log that
 //! [`super::decide`] produced; a log that cannot be folded is a damaged log, and [`Unfoldable`] names the event.
 
+// A new event makes every fold here stop compiling until somebody said what it means.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 use super::evidence::{AttemptOutcome, Change, CheckOutcome, CheckReport, Contract, OpenAttempt, Prepared, Step};
 use super::event::{Event, Recorded};
 use super::gate::Gate;
@@ -424,6 +427,7 @@ fn or(text: &str, default: &str) -> String {
 
 impl LastError {
     /// The failure an event reports, if it reports one.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only two events report a failure")]
     pub fn of(event: &Event) -> Option<Self> {
         match event {
             Event::StepFailed(body) => Some(Self {
@@ -436,7 +440,6 @@ impl LastError {
                 reason_code: "timeout".to_owned(),
                 message: format!("{} ran out of time", body.step),
             }),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "only these two report a failure")]
             _ => None,
         }
     }
