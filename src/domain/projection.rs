@@ -105,7 +105,8 @@ impl RunRow {
         if recorded.state != self.state {
             self.state = recorded.state;
             self.reason = reason_of(&recorded.event).0;
-            let waits = matches!(recorded.state, State::NeedsHumanReview | State::FailedRetryable | State::Paused);
+            let waits =
+                matches!(recorded.state, State::NeedsHumanReview | State::FailedRetryable | State::Paused);
             if !waits {
                 self.last_error = None;
             }
@@ -162,7 +163,9 @@ impl ArtifactRow {
     /// The row an event registers; `None` for an event that registers nothing.
     pub fn of(recorded: &Recorded) -> Option<Self> {
         let (kind, uri, sha256) = match &recorded.event {
-            Event::ArtifactRegistered(body) => (body.kind.clone(), body.path.clone(), Some(body.sha256.clone())),
+            Event::ArtifactRegistered(body) => {
+                (body.kind.clone(), body.path.clone(), Some(body.sha256.clone()))
+            }
             Event::PlanReady(body) => {
                 ("contract".to_owned(), body.contract.path.clone(), body.contract.sha256.clone())
             }

@@ -6,8 +6,10 @@
 // A new event makes every fold here stop compiling until somebody said what it means.
 #![warn(clippy::wildcard_enum_match_arm)]
 
-use super::evidence::{AttemptOutcome, Change, CheckOutcome, CheckReport, Contract, OpenAttempt, Prepared, Step};
 use super::event::{Event, Recorded};
+use super::evidence::{
+    AttemptOutcome, Change, CheckOutcome, CheckReport, Contract, OpenAttempt, Prepared, Step,
+};
 use super::gate::Gate;
 use super::id::{AttemptNo, BranchName, CommitSha, EventSeq, PrNumber, RequestId, RunId, Version};
 use super::spec::RunSpec;
@@ -183,7 +185,11 @@ impl Run {
             last_seq: first.seq,
             created_at: first.at,
             updated_at: first.at,
-            reason: Reason { seq: first.seq, code: "created".to_owned(), message: "the run was created".to_owned() },
+            reason: Reason {
+                seq: first.seq,
+                code: "created".to_owned(),
+                message: "the run was created".to_owned(),
+            },
             last_error: None,
             prepared: None,
             contract: None,
@@ -292,7 +298,9 @@ impl Run {
             Event::AttemptEnded(body) => {
                 self.open = None;
                 self.interruptions = match (body.outcome, self.interruptions) {
-                    (AttemptOutcome::Interrupted, Some((step, count))) if step == body.step => Some((step, count + 1)),
+                    (AttemptOutcome::Interrupted, Some((step, count))) if step == body.step => {
+                        Some((step, count + 1))
+                    }
                     (AttemptOutcome::Interrupted, _) => Some((body.step, 1)),
                     (AttemptOutcome::Stopped, before) => before,
                     _ => None,
@@ -369,14 +377,15 @@ impl Run {
             | Event::ArtifactRegistered(_) => {}
         }
     }
-
 }
 
 /// The reason a move is shown with.
 pub(super) fn reason_of(event: &Event) -> (String, String) {
     let (code, message) = match event {
         Event::HumanReviewRequested(body) => (body.reason.clone(), body.message.clone()),
-        Event::StepFailed(body) => (body.reason_code.clone(), format!("{}: {}", body.step, body.error_message)),
+        Event::StepFailed(body) => {
+            (body.reason_code.clone(), format!("{}: {}", body.step, body.error_message))
+        }
         Event::TimedOut(body) => ("timeout".to_owned(), format!("{} ran out of time", body.step)),
         Event::FixRequested(body) => (body.reason.clone(), format!("fix round {} was ordered", body.round)),
         Event::DiscoveryStarted(_) => ("discovery_started".to_owned(), "discovery began".to_owned()),
@@ -390,10 +399,13 @@ pub(super) fn reason_of(event: &Event) -> (String, String) {
         Event::Pushed(body) => {
             ("pushed".to_owned(), format!("`{}` is at the remote as {}", body.branch, body.sha.short()))
         }
-        Event::PrLinked(body) => ("pr_linked".to_owned(), format!("pull request {} is linked", body.pr_number)),
-        Event::CheckRecorded(body) => {
-            (format!("check_{}", body.conclusion), format!("the forge's checks ended with {}", body.conclusion))
+        Event::PrLinked(body) => {
+            ("pr_linked".to_owned(), format!("pull request {} is linked", body.pr_number))
         }
+        Event::CheckRecorded(body) => (
+            format!("check_{}", body.conclusion),
+            format!("the forge's checks ended with {}", body.conclusion),
+        ),
         Event::ReviewRecorded(body) => {
             (format!("review_{}", body.state), format!("a review ended with {}", body.state))
         }
