@@ -40,7 +40,9 @@ pub use crate::ports::artifact::ArtifactError;
 pub use crate::ports::check::ChecksError;
 pub use crate::ports::forge::ForgeError;
 pub use crate::ports::notifier::Notifier as OperatorNotifier;
-pub use crate::ports::store::{EventStore as Log, LeaseOwner as Owner, RebuildReport, RunQuery, StoreError, VerifyReport};
+pub use crate::ports::store::{
+    EventStore as Log, LeaseOwner as Owner, RebuildReport, RunQuery, StoreError, VerifyReport,
+};
 pub use crate::ports::worker::WorkerError;
 pub use crate::ports::workspace::WorkspaceError;
 pub use error::AppError;

@@ -249,7 +249,7 @@ impl TryFrom<String> for RepoSlug {
 }
 
 impl From<RepoSlug> for String {
-    fn from(slug: RepoSlug) -> String {
+    fn from(slug: RepoSlug) -> Self {
         slug.to_string()
     }
 }

@@ -95,8 +95,12 @@ pub fn transition(position: Position<'_>, event: &Event) -> Move {
                 _ => Move::Illegal,
             },
             // The answer of a forge may come after a person moved the run; what is at the forge is recorded all the same.
-            CiWait | ReviewWait | Iterating | NeedsHumanReview | Done | Skipped | FailedTerminal => Move::Stay,
-            Queued | Discovery | PlanReady | Implementing | LocalValidating | FailedRetryable => Move::Illegal,
+            CiWait | ReviewWait | Iterating | NeedsHumanReview | Done | Skipped | FailedTerminal => {
+                Move::Stay
+            }
+            Queued | Discovery | PlanReady | Implementing | LocalValidating | FailedRetryable => {
+                Move::Illegal
+            }
         },
         Event::CheckRecorded(body) => {
             let about_head = match (&body.head_sha, position.head_sha) {
@@ -146,7 +150,11 @@ pub fn transition(position: Position<'_>, event: &Event) -> Move {
             _ => Move::Illegal,
         },
         Event::Cancelled(_) => {
-            if state.is_terminal() { Move::Illegal } else { Move::To(FailedTerminal) }
+            if state.is_terminal() {
+                Move::Illegal
+            } else {
+                Move::To(FailedTerminal)
+            }
         }
         Event::Skipped(_) => {
             from(&[Queued, Discovery, PlanReady, Paused, NeedsHumanReview, FailedRetryable], Skipped)
@@ -175,9 +183,7 @@ pub fn transition(position: Position<'_>, event: &Event) -> Move {
 
 /// A failure moves a working run to where it waits for another try, or for a person.
 fn failed(state: State, retryable: bool) -> Move {
-    use State::{
-        Done, FailedRetryable, FailedTerminal, NeedsHumanReview, Paused, Pushed, Queued, Skipped,
-    };
+    use State::{Done, FailedRetryable, FailedTerminal, NeedsHumanReview, Paused, Pushed, Queued, Skipped};
     match state {
         Queued | Done | Skipped | FailedTerminal => Move::Illegal,
         NeedsHumanReview | FailedRetryable => Move::Stay,

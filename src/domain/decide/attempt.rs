@@ -4,8 +4,8 @@ use super::{Decision, Rejection, gate};
 use crate::domain::command::{Failure, Flow, StepOutcome};
 use crate::domain::event::{
     AttemptEnded, AttemptStarted, ChangeCaptured, ChecksFinished, Event, FixRequested, HumanReviewRequested,
-    MarkedDone, PlanReady, PrLinked, PrRequestCancelled, ProcessStarted, Pushed, StepFailed, ValidationStarted,
-    VerdictRendered, WorkspacePrepared,
+    MarkedDone, PlanReady, PrLinked, PrRequestCancelled, ProcessStarted, Pushed, StepFailed,
+    ValidationStarted, VerdictRendered, WorkspacePrepared,
 };
 use crate::domain::evidence::{
     AttemptEvidence, AttemptOutcome, Change, CheckOutcome, CheckReport, OpenAttempt, ProcessRef, Step,
@@ -38,7 +38,8 @@ fn may_start(run: &Run, step: Step, person: bool) -> bool {
         Step::Prepare => matches!(run.state, Discovery | PlanReady | Implementing),
         Step::Plan => run.state == Discovery,
         Step::Agent => {
-            run.state == Implementing || person && matches!(run.state, Discovery | LocalValidating | Iterating)
+            run.state == Implementing
+                || person && matches!(run.state, Discovery | LocalValidating | Iterating)
         }
         Step::Checks => {
             run.state == LocalValidating
@@ -66,7 +67,11 @@ fn start_words(step: Step) -> &'static str {
     }
 }
 
-pub(super) fn note_process(run: &Run, attempt: AttemptNo, process: &ProcessRef) -> Result<Decision, Rejection> {
+pub(super) fn note_process(
+    run: &Run,
+    attempt: AttemptNo,
+    process: &ProcessRef,
+) -> Result<Decision, Rejection> {
     under_way(run, attempt)?;
     Ok(Decision::of(vec![ProcessStarted { attempt, process: process.clone() }.into()]))
 }
@@ -142,7 +147,9 @@ fn consequences(run: &Run, step: Step, outcome: &StepOutcome) -> Result<Vec<Even
         StepOutcome::Planned(contract) => {
             keep(run.state == State::Discovery, PlanReady { contract: contract.clone() })
         }
-        StepOutcome::AgentEnded { outcome, change, flow } => agent_ended(run, *outcome, change.as_ref(), *flow),
+        StepOutcome::AgentEnded { outcome, change, flow } => {
+            agent_ended(run, *outcome, change.as_ref(), *flow)
+        }
         StepOutcome::Checked { report, flow } => checked(run, report, *flow),
         StepOutcome::PushDone { branch, sha, request } => {
             vec![Pushed { branch: branch.clone(), sha: sha.clone(), request: request.clone() }.into()]
@@ -177,7 +184,8 @@ fn agent_ended(run: &Run, outcome: AttemptOutcome, change: Option<&Change>, flow
         return events;
     }
     let again = change.is_some_and(|new| {
-        run.evidence() == Some(CheckOutcome::Failed) && run.change.as_ref().is_some_and(|old| old.tree == new.tree)
+        run.evidence() == Some(CheckOutcome::Failed)
+            && run.change.as_ref().is_some_and(|old| old.tree == new.tree)
     });
     let changed = change.is_some() && !again;
     if outcome == AttemptOutcome::Succeeded && (changed || run.state == State::Discovery) {
@@ -209,15 +217,15 @@ fn checked(run: &Run, report: &CheckReport, flow: Flow) -> Vec<Event> {
     if !about_change || !waits {
         return events;
     }
-    let graded = verdict(Evidence {
-        agent: AttemptOutcome::Succeeded,
-        changed: true,
-        checks: Some(report.outcome()),
-    });
+    let graded =
+        verdict(Evidence { agent: AttemptOutcome::Succeeded, changed: true, checks: Some(report.outcome()) });
     events.push(VerdictRendered { verdict: graded.clone() }.into());
     events.extend(match (flow, graded.grade) {
         (Flow::Unattended, Grade::Pass) => match run.spec.delivery {
-            Delivery::Pr => vec![human("ready_for_review", "every check passed; the change waits for its two confirmations")],
+            Delivery::Pr => vec![human(
+                "ready_for_review",
+                "every check passed; the change waits for its two confirmations",
+            )],
             Delivery::None => vec![MarkedDone {}.into()],
         },
         (Flow::Unattended, Grade::HumanReview | Grade::Retryable)
@@ -286,8 +294,12 @@ fn interrupted(run: &Run, step: Step) -> Vec<Event> {
             && let (State::NeedsHumanReview, Gate::Approved { request, .. }) = (run.state, &run.gate)
         {
             return vec![
-                PrRequestCancelled { request: request.id.clone(), reason: CancelReason::Withdrawn, drift: Vec::new() }
-                    .into(),
+                PrRequestCancelled {
+                    request: request.id.clone(),
+                    reason: CancelReason::Withdrawn,
+                    drift: Vec::new(),
+                }
+                .into(),
             ];
         }
         return Vec::new();

@@ -2,8 +2,8 @@
 
 use super::{Ctx, Decision, Rejection, moved};
 use crate::domain::event::{
-    Cancelled, DiscoveryStarted, HumanReviewRequested, ImplementationStarted, MarkedDone, PausedByPerson, PlanReady,
-    PrLinked, Resumed, Retried, Skipped, ValidationStarted,
+    Cancelled, DiscoveryStarted, HumanReviewRequested, ImplementationStarted, MarkedDone, PausedByPerson,
+    PlanReady, PrLinked, Resumed, Retried, Skipped, ValidationStarted,
 };
 use crate::domain::evidence::Contract;
 use crate::domain::gate::Gate;
@@ -112,7 +112,8 @@ pub(super) fn retry(run: &Run, target: Option<State>, ctx: &Ctx) -> Result<Decis
     }
     no_push_under_way(run)?;
     let target_state = target.unwrap_or_else(|| retry_target(run));
-    let allowed = run.state.allows(target_state) && !target_state.is_terminal() && target_state != State::Paused;
+    let allowed =
+        run.state.allows(target_state) && !target_state.is_terminal() && target_state != State::Paused;
     if !allowed {
         return Err(Rejection::TargetNotAllowed { state: run.state, target: target_state });
     }
