@@ -29,6 +29,7 @@ use crate::ports::artifact::Artifacts;
 use crate::ports::check::Checks;
 use crate::ports::clock::Clock;
 use crate::ports::forge::Forge;
+use crate::ports::local::LocalRepos;
 use crate::ports::notifier::Notifier;
 use crate::ports::probe::Probe;
 use crate::ports::random::Random;
@@ -67,6 +68,7 @@ pub struct Ports {
     pub checks: Arc<dyn Checks>,
     pub forge: Arc<dyn Forge>,
     pub artifacts: Arc<dyn Artifacts>,
+    pub local: Arc<dyn LocalRepos>,
     pub notifier: Arc<dyn Notifier>,
 }
 
@@ -113,6 +115,11 @@ impl App {
     /// Files of runs.
     pub fn artifacts(&self) -> &dyn Artifacts {
         &*self.ports.artifacts
+    }
+
+    /// Repositories on this machine.
+    pub fn local(&self) -> &dyn LocalRepos {
+        &*self.ports.local
     }
 
     /// Both clocks, read now.
