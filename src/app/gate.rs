@@ -332,7 +332,10 @@ fn default_body(run: &Run) -> String {
         body.push_str(":\n");
         for result in &report.results {
             let mark = if result.passed() { "passed" } else { "failed" };
-            body.push_str(&format!("\n- `{}`: {mark}", result.command.replace('`', "'")));
+            body.push_str("\n- `");
+            body.push_str(&result.command.replace('`', "'"));
+            body.push_str("`: ");
+            body.push_str(mark);
         }
     }
     body

@@ -22,6 +22,7 @@ pub mod views;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use crate::domain::id::{BranchName, InvalidId, RunId};
 use crate::domain::spec::Limits;
@@ -52,6 +53,8 @@ pub use error::AppError;
 pub struct App {
     pub(crate) ports: Ports,
     pub(crate) settings: Settings,
+    /// Holds taken so far; each gets a number of its own.
+    holds: AtomicU64,
 }
 
 /// The adapters behind the ports.
@@ -94,7 +97,7 @@ pub struct Settings {
 impl App {
     /// Puts the app together.
     pub fn new(ports: Ports, settings: Settings) -> Self {
-        Self { ports, settings }
+        Self { ports, settings, holds: AtomicU64::new(0) }
     }
 
     /// What the operator configured.

@@ -2,5 +2,6 @@
 
 mod adapter;
 mod domain;
+mod engine;
 mod harness;
 mod store;

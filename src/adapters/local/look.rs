@@ -22,14 +22,17 @@ pub(super) fn look(git: &Git, path: &Path) -> Result<LocalRepo, WorkspaceError> 
         for arg in args {
             call = call.arg(*arg);
         }
-        call.text().map_err(|err| WorkspaceError::Failed(format!("`{shown}` is not a usable repository: {}", err.said())))
+        call.text().map_err(|err| {
+            WorkspaceError::Failed(format!("`{shown}` is not a usable repository: {}", err.said()))
+        })
     };
     let git_dir = PathBuf::from(ask(&["rev-parse", "--absolute-git-dir"])?);
     ask(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])
         .map_err(|_| WorkspaceError::Failed(format!("`{shown}` has no commit yet: make one first")))?;
     let bare = ask(&["rev-parse", "--is-bare-repository"])? == "true";
     let root = if bare { git_dir } else { PathBuf::from(ask(&["rev-parse", "--show-toplevel"])?) };
-    let branch = ask(&["symbolic-ref", "--quiet", "--short", "HEAD"]).ok().and_then(|name| BranchName::new(name).ok());
+    let branch =
+        ask(&["symbolic-ref", "--quiet", "--short", "HEAD"]).ok().and_then(|name| BranchName::new(name).ok());
     let uncommitted = if bare { 0 } else { ask(&["status", "--porcelain"])?.lines().count() };
     let origin = ask(&["remote", "get-url", "origin"]).ok();
     let slug = origin.as_deref().and_then(slug_of_address).unwrap_or(slug_of_directory(&root)?);
@@ -46,8 +49,11 @@ fn slug_of_address(address: &str) -> Option<RepoSlug> {
 
 fn slug_of_directory(root: &Path) -> Result<RepoSlug, WorkspaceError> {
     let name = root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let clean: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).take(100).collect();
+    let clean: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' })
+        .take(100)
+        .collect();
     let clean = clean.trim_start_matches(['-', '.']).trim_end_matches(".git");
     RepoSlug::new("local", if clean.is_empty() { "repository" } else { clean })
         .map_err(|err| WorkspaceError::Failed(err.to_string()))

@@ -54,8 +54,14 @@ const AGENT: &str = "#!/bin/sh\n\
 ///
 /// # Errors
 /// [`WorkspaceError::Failed`] when the file system, git or the shell refuse.
-pub(super) fn make(git: &Git, dir: &Path, remote: &Path, search_path: &str) -> Result<Sample, WorkspaceError> {
-    let failed = |err: &dyn std::fmt::Display| WorkspaceError::Failed(format!("the sample could not be made: {err}"));
+pub(super) fn make(
+    git: &Git,
+    dir: &Path,
+    remote: &Path,
+    search_path: &str,
+) -> Result<Sample, WorkspaceError> {
+    let failed =
+        |err: &dyn std::fmt::Display| WorkspaceError::Failed(format!("the sample could not be made: {err}"));
     let tree = dir.join("sample");
     for (name, text) in [("slug.sh", SOURCE), ("tests/run.sh", TEST), ("README.md", README)] {
         let file = tree.join(name);
@@ -70,14 +76,30 @@ pub(super) fn make(git: &Git, dir: &Path, remote: &Path, search_path: &str) -> R
 
     std::fs::create_dir_all(remote).map_err(|err| failed(&err))?;
     let on_tree = || git.in_tree(&tree);
-    git.on(remote).run(["init", "--quiet", "--bare", "--initial-branch=main"]).output().map_err(|err| failed(&err))?;
+    git.on(remote)
+        .run(["init", "--quiet", "--bare", "--initial-branch=main"])
+        .output()
+        .map_err(|err| failed(&err))?;
     on_tree().run(["init", "--quiet", "--initial-branch=main"]).output().map_err(|err| failed(&err))?;
     on_tree().run(["add", "--all"]).output().map_err(|err| failed(&err))?;
     on_tree()
-        .run(["-c", "user.name=Demo", "-c", "user.email=demo@localhost", "commit", "--quiet", "--message=Begin"])
+        .run([
+            "-c",
+            "user.name=Demo",
+            "-c",
+            "user.email=demo@localhost",
+            "commit",
+            "--quiet",
+            "--message=Begin",
+        ])
         .output()
         .map_err(|err| failed(&err))?;
-    on_tree().run(["push", "--quiet", "--"]).arg(show(remote)).arg("HEAD:refs/heads/main").output().map_err(|err| failed(&err))?;
+    on_tree()
+        .run(["push", "--quiet", "--"])
+        .arg(show(remote))
+        .arg("HEAD:refs/heads/main")
+        .output()
+        .map_err(|err| failed(&err))?;
 
     let order = ShortOrder {
         program: "sh".into(),

@@ -73,5 +73,5 @@ pub(super) async fn approved(
         })
         .collect();
     let folded = Run::fold(&recorded).unwrap().unwrap();
-    Approved::verify(&folded, &binding).unwrap()
+    Approved::verify(&folded, &binding, &request.issued).unwrap()
 }

@@ -2,5 +2,6 @@
 
 pub mod git;
 pub mod sandbox;
+pub mod world;
 
 pub use sandbox::{Answer, Sandbox};
