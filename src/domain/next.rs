@@ -14,7 +14,10 @@ use super::state::State;
 use super::time::Moment;
 
 /// What follows for a run.
-#[expect(clippy::large_enum_variant, reason = "one is made, matched and dropped; a box would be in every match")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one is made, matched and dropped; a box would be in every match"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Due {
     /// Decide something: no effect is needed.
