@@ -1,7 +1,14 @@
 //! Stores: one story told to all of them, and what only SQLite can get wrong.
 
+mod commit;
+mod damage;
+mod golden;
+mod group;
 pub mod life;
+mod migration;
+mod opening;
 mod story;
+mod upkeep;
 
 use agentpr::adapters::store::SqliteStore;
 use agentpr::domain::actor::Actor;

@@ -40,6 +40,11 @@ impl<Q, A> Group<Q, A> {
         Self { queue: Mutex::new(Queue { waiting: VecDeque::new(), led: false }), cap: cap.max(1) }
     }
 
+    /// How many requests are queued behind the group that is being performed.
+    pub fn waiting(&self) -> usize {
+        lock(&self.queue).waiting.len()
+    }
+
     /// Has `request` performed, alone or with others, on this thread or on that of another caller.
     ///
     /// `perform` gets the requests in the order they came and returns their answers in that order; it is called by one

@@ -142,9 +142,10 @@ impl Check<'_> {
         if read::last_seq(self.db)?.0 == self.report.events {
             return Ok(());
         }
-        let sql = "SELECT CAST(seq - 1 AS TEXT) FROM events AS later WHERE seq > 1
-                   AND NOT EXISTS (SELECT 1 FROM events WHERE seq = later.seq - 1) LIMIT 100";
-        self.each(sql, |seq| format!("event {seq}: it is missing"))
+        let sql = "SELECT (coalesce((SELECT max(seq) FROM events WHERE seq < later.seq), 0) + 1) || ' to ' || (seq - 1)
+                   FROM events AS later
+                   WHERE seq > 1 AND NOT EXISTS (SELECT 1 FROM events WHERE seq = later.seq - 1) LIMIT 100";
+        self.each(sql, |gap| format!("events {gap}: missing"))
     }
 
     fn rows_without_events(&mut self) -> Result<(), Trouble> {
