@@ -21,7 +21,13 @@ async fn prepared(files: &[(&str, &str)]) -> (World, RunId, RunSpec, Prepared, P
 
 #[tokio::test]
 async fn every_kind_of_edit_is_captured_and_ignored_files_are_not() {
-    let begun = [("keep", "k\n"), ("gone", "g\n"), ("tool", "#!/bin/sh\n"), (".gitignore", "*.log\n"), ("dir/x", "x\n")];
+    let begun = [
+        ("keep", "k\n"),
+        ("gone", "g\n"),
+        ("tool", "#!/bin/sh\n"),
+        (".gitignore", "*.log\n"),
+        ("dir/x", "x\n"),
+    ];
     let (world, id, spec, prepared, files) = prepared(&begun).await;
     fs::remove_file(files.join("gone")).unwrap();
     fs::remove_dir_all(files.join("dir")).unwrap();
@@ -52,7 +58,10 @@ async fn every_kind_of_edit_is_captured_and_ignored_files_are_not() {
     assert_eq!(found, wanted);
     assert_eq!(change.parent_sha, prepared.base_sha);
     let looked = world.workspace.inspect(&spec.repo, &prepared.base_sha, &change.head_sha).await.unwrap();
-    assert_eq!((looked.tree, looked.diff_digest, looked.stat), (change.tree, change.diff_digest, change.stat));
+    assert_eq!(
+        (looked.tree, looked.diff_digest, looked.stat),
+        (change.tree, change.diff_digest, change.stat)
+    );
     assert_eq!(change.stat.files as usize, looked.paths.len());
     assert!(looked.paths.contains(&"two\nlines".to_owned()) && looked.paths.contains(&"dir/x".to_owned()));
 }
@@ -192,7 +201,13 @@ async fn a_link_in_place_of_the_workspace_is_no_workspace() {
 #[tokio::test]
 async fn protected_paths_are_named() {
     let (world, id, spec, prepared, files) = prepared(&[("a", "1\n")]).await;
-    for name in [".github/workflows/ci.yml", "docs/CODEOWNERS", "sub/.claude/settings.json", "AGENTS.md", "agents.md.txt"] {
+    for name in [
+        ".github/workflows/ci.yml",
+        "docs/CODEOWNERS",
+        "sub/.claude/settings.json",
+        "AGENTS.md",
+        "agents.md.txt",
+    ] {
         put(&files.join(name), "x\n");
     }
     let change = world.capture(&id, &spec, &prepared).await.unwrap().unwrap();

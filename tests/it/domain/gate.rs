@@ -7,7 +7,8 @@ use agentpr::domain::command::{Approval, Command, Flow};
 use agentpr::domain::event::{Event, PrApproved, PrRequestCancelled, TokenRefused};
 use agentpr::domain::evidence::{CheckOutcome, Step};
 use agentpr::domain::gate::{
-    Approved, CancelReason, Drift, Gate, MAX_WRONG_TOKENS, NotApproved, PolicyReport, PrBinding, PrRequest, PushPermit,
+    Approved, CancelReason, Drift, Gate, MAX_WRONG_TOKENS, NotApproved, PolicyReport, PrBinding, PrRequest,
+    PushPermit,
 };
 use agentpr::domain::id::{RepoSlug, TreeSha};
 use agentpr::domain::next::{Due, Wait};
@@ -15,8 +16,8 @@ use agentpr::domain::state::State;
 use agentpr::domain::time::{Moment, Timestamp};
 
 use super::samples::{
-    approval, binding, branch, change, digest, driven_spec, failure, github, minutes, person, request, request_id, sha,
-    start,
+    approval, binding, branch, change, digest, driven_spec, failure, github, minutes, person, request,
+    request_id, sha, start,
 };
 use super::scenario::{Story, in_state};
 
@@ -185,12 +186,14 @@ fn each_thing_that_moved_makes_the_request_stale_and_is_named() {
     ];
     for (facts, drift) in cases {
         let mut story = waiting();
-        let offered = Command::Approve(Approval { facts: facts.clone(), ..approval(1, 1) });
+        let offered = Command::Approve(Approval { facts: Some(facts.clone()), ..approval(1, 1) });
         assert_eq!(story.refused(person(), offered), "stale");
         assert_eq!(newest(&story), cancelled(CancelReason::Stale, vec![drift]));
         assert_eq!(story.refused(person(), right()), "stale", "it has to be asked for again");
         let after = waiting().approved();
-        let NotApproved::Stale { drift: late } = Approved::verify(after.run(), &facts).unwrap_err() else {
+        let NotApproved::Stale { drift: late } =
+            Approved::verify(after.run(), &facts, &after.now()).unwrap_err()
+        else {
             panic!("{drift:?} is found before acting too");
         };
         assert_eq!(late, [drift]);
@@ -202,7 +205,8 @@ fn each_thing_that_moved_makes_the_request_stale_and_is_named() {
 fn a_wrong_token_learns_nothing_about_drift_or_confirmation() {
     let moved = PrBinding { base_sha: sha(0xb1), ..binding(1) };
     let mut story = waiting();
-    let offered = Approval { token_hash: digest(0xff), confirmed: false, facts: moved, ..approval(1, 1) };
+    let offered =
+        Approval { token_hash: digest(0xff), confirmed: false, facts: Some(moved), ..approval(1, 1) };
     assert_eq!(story.refused(person(), Command::Approve(offered)), "wrong_token");
 }
 
@@ -259,9 +263,15 @@ fn a_failed_push_withdraws_the_approval() {
         for retryable in [true, false] {
             let mut story = waiting().approved().until(state);
             story.step(&Actor::engine(), step, failure(retryable));
-            assert_eq!((story.state(), ended(&story)), (State::NeedsHumanReview, Some(CancelReason::Withdrawn)));
+            assert_eq!(
+                (story.state(), ended(&story)),
+                (State::NeedsHumanReview, Some(CancelReason::Withdrawn))
+            );
             assert_eq!(story.due(), Due::Wait(Wait::Person), "a person asks again");
-            assert!(matches!(Approved::verify(story.run(), &binding(1)), Err(NotApproved::NoConfirmation)));
+            assert!(matches!(
+                Approved::verify(story.run(), &binding(1), &story.now()),
+                Err(NotApproved::NoConfirmation)
+            ));
         }
     }
 }
@@ -286,23 +296,35 @@ fn a_person_may_accept_a_change_without_passed_checks_and_says_why() {
         agentpr::domain::command::StepOutcome::Checked { report, flow: Flow::Unattended },
     );
     assert_eq!(story.run().reason.code, "missing_test_evidence");
-    let card = PolicyReport { accepted_because: Some("there are no tests yet".to_owned()), ..PolicyReport::default() };
+    let card = PolicyReport {
+        accepted_because: Some("there are no tests yet".to_owned()),
+        ..PolicyReport::default()
+    };
     let accepted = Command::RequestPr { request: Box::new(PrRequest { card, ..request(1, 1) }) };
     assert_eq!(story.refused(Actor::engine(), accepted.clone()), "missing_test_evidence");
-    assert_eq!(story.refused(person(), Command::RequestPr { request: Box::new(request(1, 1)) }), "missing_test_evidence");
+    assert_eq!(
+        story.refused(person(), Command::RequestPr { request: Box::new(request(1, 1)) }),
+        "missing_test_evidence"
+    );
     assert!(matches!(story.then(accepted).run().gate, Gate::Open { .. }));
 }
 
 #[test]
 fn permission_is_made_by_a_recorded_approval_only() {
     let story = waiting();
-    assert!(matches!(Approved::verify(story.run(), &binding(1)), Err(NotApproved::NoConfirmation)));
+    assert!(matches!(
+        Approved::verify(story.run(), &binding(1), &story.now()),
+        Err(NotApproved::NoConfirmation)
+    ));
     let story = story.approved();
-    let proof = Approved::verify(story.run(), &binding(1)).unwrap();
-    assert_eq!((proof.push_permit().sha(), proof.push_permit().branch()), (&sha(1), &branch("agentpr/run-1")));
+    let proof = Approved::verify(story.run(), &binding(1), &story.now()).unwrap();
+    assert_eq!(
+        (proof.push_permit().sha(), proof.push_permit().branch()),
+        (&sha(1), &branch("agentpr/run-1"))
+    );
     assert!(proof.by().is_person());
     let story = story.until(State::CiWait);
-    assert!(Approved::verify(story.run(), &binding(1)).is_err(), "it is used up");
+    assert!(Approved::verify(story.run(), &binding(1), &story.now()).is_err(), "it is used up");
 }
 
 #[test]

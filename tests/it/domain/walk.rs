@@ -27,8 +27,10 @@ fn key(node: &Node) -> u64 {
     matches!(run.reason.code.as_str(), "ready_for_review" | "resumed").hash(&mut hash);
     (run.prepared.is_some(), run.contract.is_some(), run.change.as_ref().map(head)).hash(&mut hash);
     run.checks.as_ref().map(|report| (number(&report.head_sha), report.outcome().name())).hash(&mut hash);
-    (run.open.as_ref().map(|open| open.step), run.interruptions, run.fix_rounds, run.fresh_change).hash(&mut hash);
-    (run.pushed.as_ref().map(|pushed| number(&pushed.sha)), run.pr.is_some(), run.requests.len().min(2)).hash(&mut hash);
+    (run.open.as_ref().map(|open| open.step), run.interruptions, run.fix_rounds, run.fresh_change)
+        .hash(&mut hash);
+    (run.pushed.as_ref().map(|pushed| number(&pushed.sha)), run.pr.is_some(), run.requests.len().min(2))
+        .hash(&mut hash);
     let bound = |request: &agentpr::domain::gate::PrRequest| {
         (number(&request.binding.head_sha), number(&request.binding.base_sha))
     };
@@ -97,8 +99,9 @@ fn step(node: &Node, act: &Act, performer: Performer) -> Result<Option<Node>, St
                 return Ok(None);
             }
             for event in &decision.events {
-                append(&mut after.run, &mut after.row, event, by, &ctx.now)
-                    .map_err(|_| format!("{} in {} does not fold: {}", command.name(), node.run().state, event.name()))?;
+                append(&mut after.run, &mut after.row, event, by, &ctx.now).map_err(|_| {
+                    format!("{} in {} does not fold: {}", command.name(), node.run().state, event.name())
+                })?;
             }
             if let Command::StartAttempt { .. } = command {
                 after.world.ordered = by.is_person();
@@ -146,7 +149,10 @@ fn pushes_what_was_approved(node: &Node, commit: u8) -> Result<(), String> {
             }
             Ok(())
         }
-        other => Err(format!("I4: commit {commit} is pushed in {} with its gate at {other:.20?}", node.run().state)),
+        other => Err(format!(
+            "I4: commit {commit} is pushed in {} with its gate at {other:.20?}",
+            node.run().state
+        )),
     }
 }
 
@@ -168,7 +174,10 @@ fn steps_are_allowed(
         let number = new.pr.as_ref().map(|linked| linked.number);
         let same = row.state == new.state && row.last_error == error && row.pr_number == number;
         if !(same && row.reason == new.reason.code && row.version == new.version) {
-            return Err(format!("I3: after {what} in {} the row is {}/{:?}/{:?}", old.state, row.state, row.last_error, row.reason));
+            return Err(format!(
+                "I3: after {what} in {} the row is {}/{:?}/{:?}",
+                old.state, row.state, row.last_error, row.reason
+            ));
         }
     }
     if old.state.is_terminal() && new.state != old.state {
@@ -206,9 +215,13 @@ fn steps_are_allowed(
 /// I10: in a held state only what a person ordered or approved may begin, and the question itself.
 fn may_begin(run: &Run, step: Step, person: bool) -> bool {
     match run.state {
-        State::Paused | State::FailedRetryable | State::Done | State::Skipped | State::FailedTerminal => false,
+        State::Paused | State::FailedRetryable | State::Done | State::Skipped | State::FailedTerminal => {
+            false
+        }
         State::NeedsHumanReview => {
-            person || step == Step::PrRequest || step == Step::Push && matches!(run.gate, Gate::Approved { .. })
+            person
+                || step == Step::PrRequest
+                || step == Step::Push && matches!(run.gate, Gate::Approved { .. })
         }
         _ => true,
     }
@@ -267,7 +280,11 @@ fn small(spec: RunSpec) -> RunSpec {
 }
 
 fn sound(name: &str, spec: RunSpec, at_least: usize) {
-    let walked = walk(small(spec), Performer::CAREFUL, std::env::var("WALK_BOUND").map_or(60_000, |b| b.parse().unwrap()));
+    let walked = walk(
+        small(spec),
+        Performer::CAREFUL,
+        std::env::var("WALK_BOUND").map_or(60_000, |b| b.parse().unwrap()),
+    );
     println!("{name}: {} states, {} steps", walked.states, walked.steps);
     assert!(walked.faults.is_empty(), "{:#?}", walked.faults);
     assert!(walked.states >= at_least, "the walk shrank to {} states", walked.states);

@@ -12,8 +12,8 @@ use agentpr::domain::state::State;
 use agentpr::domain::time::Moment;
 
 use super::samples::{
-    approval, binding, change, contract, digest, failure, github, minutes, person, pr, prepared, report, request,
-    request_id, sha, start,
+    approval, binding, change, contract, digest, failure, github, minutes, person, pr, prepared, report,
+    request, request_id, sha, start,
 };
 
 /// Somebody else's commit on our branch.
@@ -100,7 +100,7 @@ impl Node {
         }
         match &self.run().gate {
             Gate::Approved { request, .. } => {
-                let holds = Approved::verify(self.run(), &self.facts()).is_ok();
+                let holds = Approved::verify(self.run(), &self.facts(), &moment(false)).is_ok();
                 (holds || !performer.verifies).then(|| number(&request.binding.head_sha))
             }
             _ if performer.verifies => None,
@@ -169,7 +169,11 @@ impl Node {
                         let outcome = AttemptOutcome::Succeeded;
                         all.push(StepOutcome::AgentEnded { outcome, change: n.map(change), flow });
                     }
-                    all.push(StepOutcome::AgentEnded { outcome: AttemptOutcome::TimedOut, change: None, flow });
+                    all.push(StepOutcome::AgentEnded {
+                        outcome: AttemptOutcome::TimedOut,
+                        change: None,
+                        flow,
+                    });
                 }
             }
             Step::Checks => {
@@ -223,7 +227,15 @@ impl Node {
             Command::Retry { target: None },
             Command::LinkPr { number: pr(5), url: None },
         ];
-        for step in [Step::Prepare, Step::Plan, Step::Agent, Step::Checks, Step::PrRequest, Step::Push, Step::PrCreate] {
+        for step in [
+            Step::Prepare,
+            Step::Plan,
+            Step::Agent,
+            Step::Checks,
+            Step::PrRequest,
+            Step::Push,
+            Step::PrCreate,
+        ] {
             commands.push(Command::StartAttempt { step, generation: 1 });
         }
         for state in State::ALL {
@@ -244,7 +256,7 @@ impl Node {
                 request: Some(request.id.clone()),
                 token_hash: request.token_hash.clone(),
                 confirmed: true,
-                facts: self.facts(),
+                facts: Some(self.facts()),
             };
             let wrong = agentpr::domain::command::Approval { token_hash: digest(0xff), ..right.clone() };
             let half = agentpr::domain::command::Approval { confirmed: false, ..right.clone() };
@@ -266,7 +278,11 @@ impl Node {
                 acts.push(ask(Actor::engine(), command, false));
             }
             if request.id != old {
-                acts.push(ask(Actor::engine(), Command::CancelRequest { request: old, drift: vec![] }, false));
+                acts.push(ask(
+                    Actor::engine(),
+                    Command::CancelRequest { request: old, drift: vec![] },
+                    false,
+                ));
             }
         }
     }
