@@ -1,0 +1,133 @@
+//! One event as one line: what a person sees of the log as it grows.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::ui::{BAD, FAINT, GOOD, NOTICE, PLAIN, Piece, STRONG, Ui};
+use super::{show_json, words};
+use crate::domain::event::{Event, Recorded};
+use crate::domain::evidence::{AttemptOutcome, CheckOutcome};
+use crate::domain::state::State;
+
+/// Longest detail on one line.
+const DETAIL: usize = 120;
+
+impl Ui {
+    /// Prints an event as one line, or as one document with `--json`.
+    pub(super) fn event_line(&self, recorded: &Recorded) {
+        if self.is_json() {
+            self.document_line(&document(recorded));
+        } else {
+            self.pieces(&pieces(recorded));
+        }
+    }
+}
+
+/// The line of an event in pieces: time, number, run, name, state, what it says.
+pub(super) fn pieces(recorded: &Recorded) -> Vec<Piece<'static>> {
+    let style = match recorded.state {
+        State::Done | State::CiWait | State::ReviewWait => GOOD,
+        State::FailedRetryable | State::FailedTerminal => BAD,
+        State::NeedsHumanReview | State::Paused => NOTICE,
+        _ => PLAIN,
+    };
+    vec![
+        (
+            FAINT,
+            format!("{} {:>5}  {}  ", words::time_of_day(recorded.at), recorded.seq, recorded.run).into(),
+        ),
+        (STRONG, format!("{:<32}", recorded.event.name()).into()),
+        (style, format!("{:<19}", recorded.state.name()).into()),
+        (PLAIN, words::short(&detail(&recorded.event), DETAIL).into()),
+        (FAINT, format!("  {}", recorded.actor).into()),
+    ]
+}
+
+/// An event as a document: every stored field.
+pub(super) fn document(recorded: &Recorded) -> Value {
+    // The body was read from JSON, so it is JSON; anything else is shown as it is.
+    let body = recorded.event.body().unwrap_or_default();
+    let body = serde_json::from_str(&body).unwrap_or(Value::String(body));
+    json!({
+        "seq": recorded.seq,
+        "run_id": recorded.run.as_str(),
+        "version": recorded.version,
+        "event_type": recorded.event.name(),
+        "schema": recorded.event.schema(),
+        "created_at": words::when(recorded.at),
+        "at_ms": recorded.at,
+        "actor": recorded.actor.to_string(),
+        "cause": recorded.cause,
+        "idempotency_key": recorded.key.as_ref().map(ToString::to_string),
+        "state": recorded.state.name(),
+        "phase": recorded.state.phase().name(),
+        "payload": body,
+    })
+}
+
+/// What an event says beyond its name; empty when the name says all.
+pub(super) fn detail(event: &Event) -> String {
+    match event {
+        Event::RunCreated(body) => format!("{}: {}", body.spec.repo, body.spec.pr_title()),
+        Event::WorkspacePrepared(body) => {
+            format!("{} at {}", body.prepared.base_branch, body.prepared.base_sha.short())
+        }
+        Event::PlanReady(body) => body.contract.path.clone(),
+        Event::AttemptStarted(body) => format!("attempt {}: {}", body.attempt, body.step.name()),
+        Event::ProcessStarted(body) => format!("attempt {}: process {}", body.attempt, body.process.pid),
+        Event::AttemptEnded(body) => {
+            let (step, how) = (body.step.name(), show_json::word(&body.outcome));
+            match (body.outcome, body.evidence.duration_ms) {
+                (AttemptOutcome::Succeeded, 0) => format!("attempt {}: {step} {how}", body.attempt),
+                (AttemptOutcome::Succeeded, ms) => {
+                    format!(
+                        "attempt {}: {step} {how} in {}",
+                        body.attempt,
+                        words::span(Duration::from_millis(ms))
+                    )
+                }
+                _ => format!("attempt {}: {step} {how}: {}", body.attempt, body.evidence.message),
+            }
+        }
+        Event::ChangeCaptured(body) => {
+            format!("{}: {}", body.change.head_sha.short(), words::diffstat(&body.change.stat))
+        }
+        Event::ChecksFinished(body) => match (body.report.outcome(), body.report.results.last()) {
+            (CheckOutcome::Failed, Some(last)) => format!("failed: {}", last.command),
+            (outcome, _) => format!("{} ({} commands)", outcome.name(), body.report.results.len()),
+        },
+        Event::VerdictRendered(body) => {
+            format!("{}: {}", show_json::word(&body.verdict.grade), body.verdict.because)
+        }
+        Event::FixRequested(body) => format!("round {}: {}", body.round, body.reason),
+        Event::HumanReviewRequested(body) => format!("{}: {}", body.reason, body.message),
+        Event::StepFailed(body) => format!("{}:{}:{}", body.step, body.reason_code, body.error_message),
+        Event::TimedOut(body) => body.step.clone(),
+        Event::PrRequested(body) => format!("request {}: {}", body.request.id, body.request.title),
+        Event::TokenRefused(body) => format!("request {}: wrong token {}", body.request, body.wrong_tokens),
+        Event::PrRequestCancelled(body) => {
+            let drift: Vec<&str> = body.drift.iter().map(|drift| drift.words()).collect();
+            let reason = show_json::word(&body.reason);
+            match drift.is_empty() {
+                true => format!("request {}: {reason}", body.request),
+                false => format!("request {}: {reason}, {}", body.request, drift.join(", ")),
+            }
+        }
+        Event::PrApproved(body) => format!("request {} by {}", body.request, body.by),
+        Event::Pushed(body) => format!("{} at {}", body.branch, body.sha.short()),
+        Event::PrLinked(body) => format!("#{} {}", body.pr_number, body.url.as_deref().unwrap_or_default()),
+        Event::CheckRecorded(body) => body.conclusion.clone(),
+        Event::ReviewRecorded(body) => body.state.clone(),
+        Event::Resumed(body) => format!("to {}", body.target_state),
+        Event::Retried(body) => format!("to {}", body.target_state),
+        Event::Cancelled(body) => body.reason.clone(),
+        Event::Skipped(body) => body.reason.clone(),
+        Event::ArtifactRegistered(body) => format!("{}: {}", body.kind, body.path),
+        Event::DiscoveryStarted(_)
+        | Event::ImplementationStarted(_)
+        | Event::ValidationStarted(_)
+        | Event::MarkedDone(_)
+        | Event::PausedByPerson(_) => String::new(),
+    }
+}

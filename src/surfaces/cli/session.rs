@@ -1,0 +1,117 @@
+//! What every command works with: terminal, settings, the person, and the way to the app.
+
+use std::sync::Arc;
+
+use super::error::CliError;
+use super::notify::TokenPrinter;
+use super::ui::Ui;
+use super::{Access, Globals, Wire};
+use crate::app::views::advice;
+use crate::app::{App, OperatorNotifier};
+use crate::config::{Config, Environment, Origin};
+use crate::domain::actor::Actor;
+use crate::domain::run::Run;
+
+/// One call of the program.
+pub(super) struct Session<'a> {
+    pub(super) ui: Ui,
+    pub(super) config: Config,
+    pub(super) actor: Actor,
+    skip_doctor: bool,
+    wire: &'a dyn Wire,
+}
+
+impl<'a> Session<'a> {
+    /// Reads settings and says who acts.
+    pub(super) fn new(
+        globals: &Globals,
+        environment: &Environment,
+        wire: &'a dyn Wire,
+    ) -> Result<Self, CliError> {
+        let config = Config::load(&globals.flags(), environment)?;
+        let actor = actor(globals, &config)?;
+        let ui = Ui::new(globals.json).with_program(program(&config));
+        Ok(Self { ui, config, actor, skip_doctor: globals.skip_doctor, wire })
+    }
+
+    /// Opens the app; tokens that are issued meanwhile are printed once.
+    pub(super) fn open(&self, access: Access) -> Result<App, CliError> {
+        self.open_with(access, Arc::new(TokenPrinter::new(self.ui.clone())))
+    }
+
+    /// Opens the app with another ear for tokens.
+    pub(super) fn open_with(
+        &self,
+        access: Access,
+        notifier: Arc<dyn OperatorNotifier>,
+    ) -> Result<App, CliError> {
+        Ok(self.wire.open(&self.config, access, notifier)?)
+    }
+
+    /// Opens the app over a new store at `db`, which nobody will miss.
+    pub(super) fn open_elsewhere(&self, db: &std::path::Path) -> Result<App, CliError> {
+        let mut config = self.config.clone();
+        config.db.value = db.to_owned();
+        Ok(self.wire.open(&config, Access::Create, Arc::new(TokenPrinter::new(self.ui.clone())))?)
+    }
+
+    /// Opens the app for work that needs programs and directories, and looks whether they are there.
+    ///
+    /// The agent is not looked at: which one a step uses is known to the step.
+    pub(super) fn open_ready(&self, access: Access) -> Result<App, CliError> {
+        let app = self.open(access)?;
+        self.ready(&app)?;
+        Ok(app)
+    }
+
+    /// The automatic gate: programs and directories, unless `--skip-doctor` was given.
+    pub(super) fn ready(&self, app: &App) -> Result<(), CliError> {
+        if self.skip_doctor {
+            return Ok(());
+        }
+        let mut report = app.doctor(&[]);
+        report.findings.retain(|finding| finding.name != "agent");
+        if report.is_ok() { Ok(()) } else { Err(CliError::NotReady { what: "this machine", report }) }
+    }
+
+    /// Says on the result's channel what a run waits for and what moves it on.
+    pub(super) fn say_next(&self, app: &App, run: &Run) {
+        let advice = advice(run, &app.now());
+        if let Some(command) = advice.next.first() {
+            self.ui.line(format!("next: {}", self.ui.command(command)));
+        }
+    }
+}
+
+fn actor(globals: &Globals, config: &Config) -> Result<Actor, CliError> {
+    let name = globals
+        .actor
+        .clone()
+        .or_else(|| config.parent_env.get("USER").filter(|user| !user.is_empty()).cloned());
+    let name = name.unwrap_or_else(|| "operator".to_owned());
+    if name.trim().is_empty() || name.len() > 100 || name.contains(char::is_control) {
+        return Err(CliError::usage(
+            "the actor's name must be 1 to 100 bytes of printable text",
+            "name yourself with --actor NAME",
+        ));
+    }
+    Ok(Actor::cli(name))
+}
+
+/// The program as it must be typed again: with the flags that say which store and which settings.
+fn program(config: &Config) -> String {
+    let mut program = "agentpr".to_owned();
+    let flags = [
+        ("--config", &config.file),
+        ("--data-dir", &config.data_dir),
+        ("--db", &config.db),
+        ("--workspace-root", &config.workspace_root),
+        ("--integration-root", &config.integration_root),
+    ];
+    for (flag, set) in flags {
+        if set.origin == Origin::Flag {
+            program.push_str(&format!(" {flag} {}", shell_words::quote(&set.value.display().to_string())));
+        }
+    }
+    program
+}
