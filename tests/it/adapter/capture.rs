@@ -21,7 +21,13 @@ async fn prepared(files: &[(&str, &str)]) -> (World, RunId, RunSpec, Prepared, P
 
 #[tokio::test]
 async fn every_kind_of_edit_is_captured_and_ignored_files_are_not() {
-    let begun = [("keep", "k\n"), ("gone", "g\n"), ("tool", "#!/bin/sh\n"), (".gitignore", "*.log\n"), ("dir/x", "x\n")];
+    let begun = [
+        ("keep", "k\n"),
+        ("gone", "g\n"),
+        ("tool", "#!/bin/sh\n"),
+        (".gitignore", "*.log\n"),
+        ("dir/x", "x\n"),
+    ];
     let (world, id, spec, prepared, files) = prepared(&begun).await;
     fs::remove_file(files.join("gone")).unwrap();
     fs::remove_dir_all(files.join("dir")).unwrap();
@@ -52,7 +58,10 @@ async fn every_kind_of_edit_is_captured_and_ignored_files_are_not() {
     assert_eq!(found, wanted);
     assert_eq!(change.parent_sha, prepared.base_sha);
     let looked = world.workspace.inspect(&spec.repo, &prepared.base_sha, &change.head_sha).await.unwrap();
-    assert_eq!((looked.tree, looked.diff_digest, looked.stat), (change.tree, change.diff_digest, change.stat));
+    assert_eq!(
+        (looked.tree, looked.diff_digest, looked.stat),
+        (change.tree, change.diff_digest, change.stat)
+    );
     assert_eq!(change.stat.files as usize, looked.paths.len());
     assert!(looked.paths.contains(&"two\nlines".to_owned()) && looked.paths.contains(&"dir/x".to_owned()));
 }
@@ -116,6 +125,10 @@ async fn a_hostile_clone_runs_nothing_and_leaks_nothing() {
     let change = world.capture(&id, &spec, &prepared).await.unwrap().unwrap();
     world.check(&id, &spec, &change.head_sha, &["cat a"]).await.unwrap();
     world.workspace.diff(&spec.repo, &prepared.base_sha, &change.head_sha, 1_000).await.unwrap();
+    assert!(!canary.exists(), "something the agent wrote was run");
+    git(&files, &["status"]);
+    assert!(canary.exists(), "the trap was never armed");
+    fs::remove_file(&canary).unwrap();
 
     fs::remove_dir_all(files.join(".git")).unwrap();
     put(&files.join(".git"), &format!("gitdir: {}\n", world.remote("other/secret").display()));
@@ -170,6 +183,8 @@ async fn a_submodule_stays_as_the_base_has_it_and_is_not_looked_into() {
     put(&inner.join("file"), "y\n");
     assert_eq!(world.capture(&id, &spec, &prepared).await.unwrap(), None);
     assert!(!canary.exists());
+    git(&PathBuf::from(&prepared.workspace), &["status"]);
+    assert!(canary.exists(), "the trap was never armed");
 }
 
 #[tokio::test]
@@ -192,7 +207,13 @@ async fn a_link_in_place_of_the_workspace_is_no_workspace() {
 #[tokio::test]
 async fn protected_paths_are_named() {
     let (world, id, spec, prepared, files) = prepared(&[("a", "1\n")]).await;
-    for name in [".github/workflows/ci.yml", "docs/CODEOWNERS", "sub/.claude/settings.json", "AGENTS.md", "agents.md.txt"] {
+    for name in [
+        ".github/workflows/ci.yml",
+        "docs/CODEOWNERS",
+        "sub/.claude/settings.json",
+        "AGENTS.md",
+        "agents.md.txt",
+    ] {
         put(&files.join(name), "x\n");
     }
     let change = world.capture(&id, &spec, &prepared).await.unwrap().unwrap();

@@ -17,7 +17,8 @@ use super::world::{World, git, ignore, put, run};
 #[test]
 fn the_command_is_found_by_looking_at_the_files() {
     let npm = r#"{"scripts": {"test": "jest", "build": "tsc"}}"#;
-    let placeholder = r#"{"scripts": {"test": "echo \"Error: no test specified\" && exit 1", "build": "tsc"}}"#;
+    let placeholder =
+        r#"{"scripts": {"test": "echo \"Error: no test specified\" && exit 1", "build": "tsc"}}"#;
     let table: &[(&[(&str, &str)], Option<&str>)] = &[
         (&[("package.json", npm)], Some("npm test")),
         (&[("package.json", npm), ("yarn.lock", "")], Some("yarn test")),
@@ -58,7 +59,8 @@ async fn checks_run_on_the_commit_and_not_on_the_work_tree() {
     let change = world.capture(&id, &spec, &prepared).await.unwrap().unwrap();
     put(&files.join("a"), "later\n");
     put(&files.join("cheat"), "x\n");
-    let commands = ["test ! -e cheat", "cat a", "git rev-parse HEAD", "echo $CI $FORCE_COLOR; env", "touch dirt"];
+    let commands =
+        ["test ! -e cheat", "cat a", "git rev-parse HEAD", "echo $CI $FORCE_COLOR; env", "touch dirt"];
     let report = world.check(&id, &spec, &change.head_sha, &commands).await.unwrap();
     assert_eq!((report.outcome(), report.source), (CheckOutcome::Passed, CheckSource::Given), "{report:?}");
     let log = |number: usize| {
@@ -139,7 +141,9 @@ fn artifacts_stay_in_their_directory() {
     assert_eq!((kept.bytes, kept.path.as_str()), (5, format!("{id}/a/b.txt").as_str()));
     assert_eq!(world.artifacts.read_tail(&kept.path, 3).unwrap(), b"llo");
     world.artifacts.write(&id, "a/b.txt", b"again").unwrap();
-    let mode = |path: PathBuf| std::os::unix::fs::PermissionsExt::mode(&fs::metadata(path).unwrap().permissions()) & 0o777;
+    let mode = |path: PathBuf| {
+        std::os::unix::fs::PermissionsExt::mode(&fs::metadata(path).unwrap().permissions()) & 0o777
+    };
     let path = world.artifacts.absolute(&kept.path);
     assert_eq!((mode(path.clone()), mode(path.parent().unwrap().to_owned())), (0o600, 0o700));
     for name in ["", "..", "../x", "/etc/x", "a/../../x", "./x", "a\nb"] {

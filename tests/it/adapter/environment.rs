@@ -14,7 +14,8 @@ async fn an_agent_sees_no_secret_and_lives_in_a_home_of_the_run() {
     let world = World::with(&[("a", "a\n")]);
     let (id, spec) = run();
     world.workspace.prepare(&id, &spec).await.unwrap();
-    let script = "env GH_TOKEN\nenv HOME\nenv LANG\nenv AGENTPR_RUN_ID\nenv AGENTPR_WORKSPACE_DIR\nenv TMPDIR";
+    let script =
+        "env GH_TOKEN\nenv HOME\nenv LANG\nenv AGENTPR_RUN_ID\nenv AGENTPR_WORKSPACE_DIR\nenv TMPDIR";
     let report = world.work(&id, &spec, script).await;
     assert_eq!(report.outcome, AttemptOutcome::Succeeded);
     let log = report.evidence.log.unwrap();
@@ -45,7 +46,8 @@ fn the_shipped_overrides_repeat_the_built_in_table() {
 fn an_override_is_plain_substitution() {
     let text = r#"{"A": "{runtime_dir}/a:{repo_dir}", "B": "{\"json\": {}}", "HOME": "{data_dir}/h"}"#;
     let folder = tempfile::tempdir().unwrap();
-    let environment = ChildEnvironment::new(folder.path().to_owned(), &parent(), Overrides::parse(text).unwrap());
+    let environment =
+        ChildEnvironment::new(folder.path().to_owned(), &parent(), Overrides::parse(text).unwrap());
     let id = agentpr::domain::id::RunId::new("r").unwrap();
     let runtime = environment.runtime_dir(&id);
     let env = environment.make(&id, &folder.path().join("repo"), &runtime).unwrap();
@@ -62,10 +64,23 @@ fn an_error_in_the_overrides_names_the_key() {
     assert!(unknown.to_string().contains("SOME_DIR") && unknown.to_string().contains("{home_dir}"));
     let number = Overrides::parse(r#"{"A_NUMBER": 1}"#).unwrap_err();
     assert!(number.to_string().contains("A_NUMBER"));
-    for name in ["LD_PRELOAD", "GIT_DIR", "MY_TOKEN", "a_secret", "DB_PASSWORD", "PATH", "AGENTPR_RUN_ID", "A-B", ""] {
+    for name in [
+        "LD_PRELOAD",
+        "GIT_DIR",
+        "MY_TOKEN",
+        "a_secret",
+        "DB_PASSWORD",
+        "PATH",
+        "AGENTPR_CHILD_OF_RUN",
+        "A-B",
+        "",
+    ] {
         let text = serde_json::json!({ name: "x" }).to_string();
         let refused = Overrides::parse(&text).unwrap_err();
-        assert!(matches!(&refused, OverridesError::Forbidden { key, .. } if key == name), "{name}: {refused}");
+        assert!(
+            matches!(&refused, OverridesError::Forbidden { key, .. } if key == name),
+            "{name}: {refused}"
+        );
     }
     for text in ["[]", "7", "{"] {
         assert!(matches!(Overrides::parse(text), Err(OverridesError::NotAnObject(_))), "{text}");
@@ -77,7 +92,14 @@ fn an_agent_that_cannot_run_is_refused_before_a_run_depends_on_it() {
     let world = World::new();
     assert!(world.workers.probe("command:sh -c true").is_ok());
     assert!(world.workers.probe("command:/bin/sh").is_ok());
-    for agent in ["codex", "command:", "command:./agent", "command:no-such-program-here", "command:/no/such", "command:'"] {
+    for agent in [
+        "codex",
+        "command:",
+        "command:./agent",
+        "command:no-such-program-here",
+        "command:/no/such",
+        "command:'",
+    ] {
         let refused = world.workers.probe(agent).unwrap_err();
         assert!(matches!(refused, WorkerError::UnknownAgent { .. }), "{agent}");
     }

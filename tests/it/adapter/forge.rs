@@ -48,7 +48,8 @@ async fn the_default_branch_is_never_pushed_to() {
     let (id, mut spec, prepared, change) = changed(&world).await;
     spec.head_branch = BranchName::new("main").unwrap();
     let approved = approved(&world, &id, &spec, &prepared, &change, "req-1").await;
-    let refused = world.forge.push(&spec, &approved.push_permit(), Some(&prepared.base_sha)).await.unwrap_err();
+    let refused =
+        world.forge.push(&spec, &approved.push_permit(), Some(&prepared.base_sha)).await.unwrap_err();
     assert!(matches!(refused, ForgeError::Refused(_)), "{refused}");
 }
 
@@ -56,13 +57,17 @@ async fn the_default_branch_is_never_pushed_to() {
 async fn two_openers_make_one_pull_request() {
     let world = World::with(&[("a", "1\n")]);
     let (spec, change, approved) = ready(&world).await;
-    let (first, second) = tokio::join!(world.forge.open_pr(&spec, &approved), world.forge.open_pr(&spec, &approved));
+    let (first, second) =
+        tokio::join!(world.forge.open_pr(&spec, &approved), world.forge.open_pr(&spec, &approved));
     let (first, second) = (first.unwrap(), second.unwrap());
     assert_eq!(first.number, second.number);
     assert!(first.found != second.found, "one of them found it");
     let third = world.forge.open_pr(&spec, &approved).await.unwrap();
     assert_eq!((third.number.get(), third.found), (1, true));
-    let refs = git(&world.remote("owner/repo"), &["for-each-ref", "--format=%(refname)", "refs/agentpr", "refs/pull"]);
+    let refs = git(
+        &world.remote("owner/repo"),
+        &["for-each-ref", "--format=%(refname)", "refs/agentpr", "refs/pull"],
+    );
     assert_eq!(refs, "refs/agentpr/pulls/1\nrefs/pull/1/head\n");
     let text = world.forge.pr_document(&spec, first.number).await.unwrap().unwrap();
     let document: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -77,7 +82,8 @@ async fn two_openers_make_one_pull_request() {
 async fn openers_of_different_runs_get_different_numbers() {
     let world = World::with(&[("a", "1\n")]);
     let (one, two) = (ready(&world).await, ready(&world).await);
-    let (first, second) = tokio::join!(world.forge.open_pr(&one.0, &one.2), world.forge.open_pr(&two.0, &two.2));
+    let (first, second) =
+        tokio::join!(world.forge.open_pr(&one.0, &one.2), world.forge.open_pr(&two.0, &two.2));
     let mut numbers = [first.unwrap().number.get(), second.unwrap().number.get()];
     numbers.sort_unstable();
     assert_eq!(numbers, [1, 2]);
