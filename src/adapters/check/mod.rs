@@ -59,12 +59,14 @@ impl CheckRunner {
         };
         let mut results = Vec::new();
         for command in commands {
-            let report = run_group(&self.group_order(place, order, &command)?, started, stop).await;
+            let name = format!("check-{}-{}.log", order.attempt, results.len() + 1);
+            let mut group = self.group_order(place, order, &command)?;
+            group.live_log = Some(self.artifacts.absolute(&format!("{}/{name}", order.run)));
+            let report = run_group(&group, started, stop).await;
             if report.ending == Ending::Stopped {
                 return Err(ChecksError::Stopped);
             }
-            let number = results.len() + 1;
-            let result = self.result(order, number, command, &report)?;
+            let result = self.result(order, &name, command, &report)?;
             let passed = result.passed();
             results.push(result);
             if !passed {
@@ -96,20 +98,20 @@ impl CheckRunner {
             limit: order.limit,
             grace: GRACE,
             output_cap: OUTPUT_CAP,
+            live_log: None,
         })
     }
 
     fn result(
         &self,
         order: &CheckOrder,
-        number: usize,
+        name: &str,
         command: String,
         report: &GroupReport,
     ) -> Result<CheckResult, ChecksError> {
-        let name = format!("check-{}-{number}.log", order.attempt);
         let mut log = self
             .artifacts
-            .write(&order.run, &name, &report.output.bytes)
+            .write(&order.run, name, &report.output.bytes)
             .map_err(|err| ChecksError::Unavailable(err.to_string()))?;
         log.truncated = report.output.truncated;
         let excerpt = match &report.ending {

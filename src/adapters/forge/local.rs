@@ -37,6 +37,10 @@ impl LocalForge {
 
     fn connect(&self, spec: &RunSpec) -> Result<Link<'_>, ForgeError> {
         let remote = self.remotes.of(spec).map_err(|err| ForgeError::Refused(err.to_string()))?;
+        // A fetch of another run may hold the lock for minutes, so it is taken only to make the repository.
+        if let Some(path) = self.control.ready(&spec.repo) {
+            return Ok(Link { control: &self.control, path, remote });
+        }
         let refused = |err: &dyn std::fmt::Display| ForgeError::Refused(err.to_string());
         let lock = self.control.lock(&spec.repo).map_err(|err| refused(&err))?;
         let path = self.control.ensure(&spec.repo, &lock).map_err(|err| refused(&err))?;

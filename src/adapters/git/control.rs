@@ -24,6 +24,9 @@ const HARMLESS: [&str; 6] = [
     "missingNameBeforeEmail",
 ];
 
+/// The file in a control repository that says that it was made to the end.
+const READY: &str = "agentpr-ready";
+
 /// Keeps the control repositories below the data directory.
 #[derive(Debug, Clone)]
 pub struct ControlRepos {
@@ -89,15 +92,20 @@ impl ControlRepos {
         }
     }
 
+    /// Where the control repository is, if it was made.
+    pub fn ready(&self, repo: &RepoSlug) -> Option<PathBuf> {
+        Some(self.path(repo)).filter(|path| path.join(READY).is_file())
+    }
+
     /// Makes the control repository if it is not there; the lock must be held.
     ///
     /// # Errors
     /// [`ControlError`].
     pub fn ensure(&self, repo: &RepoSlug, _lock: &ControlLock) -> Result<PathBuf, ControlError> {
-        let path = self.path(repo);
-        if path.join("agentpr-ready").is_file() {
+        if let Some(path) = self.ready(repo) {
             return Ok(path);
         }
+        let path = self.path(repo);
         let failed = |source| ControlError::File { path: path.clone(), source };
         private_dir(&path).map_err(failed)?;
         self.git
@@ -113,7 +121,7 @@ impl ControlRepos {
         for fault in HARMLESS {
             set(&format!("fetch.fsck.{fault}"), "ignore")?;
         }
-        std::fs::write(path.join("agentpr-ready"), b"").map_err(failed)?;
+        std::fs::write(path.join(READY), b"").map_err(failed)?;
         Ok(path)
     }
 

@@ -151,7 +151,9 @@ impl ChildEnvironment {
         for (name, template) in self.overrides.templates() {
             env.insert(name.to_owned(), place(template));
         }
-        env.insert(RUN_MARK.to_owned(), run.as_str().to_owned());
+        for name in ["AGENTPR_RUN_ID", RUN_MARK] {
+            env.insert(name.to_owned(), run.as_str().to_owned());
+        }
         Ok(env)
     }
 }

@@ -15,7 +15,7 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::output::{CappedLog, Captured};
+use super::output::{CappedLog, Captured, LiveLog};
 use super::table::{RUN_MARK, end_marked, process_ref, signal_group};
 use crate::ports::worker::OnStart;
 
@@ -47,6 +47,8 @@ pub struct GroupOrder {
     pub grace: Duration,
     /// Bytes of output to keep.
     pub output_cap: usize,
+    /// A file that gets the output as it arrives, up to the cap: for people who watch, and for what a crash cuts off.
+    pub live_log: Option<PathBuf>,
 }
 
 /// How it ended.
@@ -220,6 +222,7 @@ struct Streams {
     out_buffer: Vec<u8>,
     err_buffer: Vec<u8>,
     log: CappedLog,
+    live: Option<LiveLog>,
 }
 
 impl Streams {
@@ -233,6 +236,7 @@ impl Streams {
             out_buffer: vec![0; 16 * 1024],
             err_buffer: vec![0; 16 * 1024],
             log: CappedLog::new(order.output_cap),
+            live: order.live_log.as_deref().and_then(|path| LiveLog::open(path, order.output_cap)),
         }
     }
 
@@ -241,10 +245,10 @@ impl Streams {
         let rest = self.unwritten.get(self.written..).unwrap_or_default();
         tokio::select! {
             count = read_some(&mut self.stdout, &mut self.out_buffer) => {
-                self.log.push(self.out_buffer.get(..count).unwrap_or_default());
+                keep(&mut self.log, &mut self.live, self.out_buffer.get(..count));
             }
             count = read_some(&mut self.stderr, &mut self.err_buffer) => {
-                self.log.push(self.err_buffer.get(..count).unwrap_or_default());
+                keep(&mut self.log, &mut self.live, self.err_buffer.get(..count));
             }
             count = write_some(&mut self.stdin, rest) => self.written += count,
         }
@@ -256,6 +260,14 @@ impl Streams {
         while self.stdout.is_some() || self.stderr.is_some() {
             self.step().await;
         }
+    }
+}
+
+fn keep(log: &mut CappedLog, live: &mut Option<LiveLog>, bytes: Option<&[u8]>) {
+    let bytes = bytes.unwrap_or_default();
+    log.push(bytes);
+    if let Some(live) = live {
+        live.push(bytes);
     }
 }
 

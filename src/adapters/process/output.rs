@@ -1,6 +1,12 @@
 //! Output of a program, kept up to a cap: its beginning and its end, for these are what people look for.
 
 use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use super::tree::private_dir;
 
 /// Collects bytes up to a cap; beyond it the middle is left out.
 #[derive(Debug)]
@@ -45,5 +51,28 @@ impl CappedLog {
         }
         bytes.extend(self.tail);
         Captured { bytes, truncated: self.dropped > 0 }
+    }
+}
+
+/// A file that grows while a program speaks. It is a convenience: when it cannot be written, the program goes on.
+#[derive(Debug)]
+pub struct LiveLog {
+    file: File,
+    room: usize,
+}
+
+impl LiveLog {
+    /// Begins the file anew, readable by its owner only; `None` when the file system refuses.
+    pub fn open(path: &Path, cap: usize) -> Option<Self> {
+        private_dir(path.parent()?).ok()?;
+        let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path).ok()?;
+        Some(Self { file, room: cap })
+    }
+
+    /// Takes more bytes in, until the cap is reached.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let count = bytes.len().min(self.room);
+        let written = self.file.write_all(bytes.get(..count).unwrap_or_default());
+        self.room = if written.is_ok() { self.room - count } else { 0 };
     }
 }

@@ -13,7 +13,8 @@ use serde_json::Value;
 pub const PLACEHOLDERS: [&str; 5] = ["repo_dir", "runtime_dir", "cache_dir", "data_dir", "tmp_dir"];
 
 /// Names that are refused as they stand: they load code, or decide which code is found.
-const FORBIDDEN: [&str; 6] = ["PATH", "BASH_ENV", "ENV", "NODE_OPTIONS", "PYTHONSTARTUP", "AGENTPR_RUN_ID"];
+const FORBIDDEN: [&str; 6] =
+    ["PATH", "BASH_ENV", "ENV", "NODE_OPTIONS", "PYTHONSTARTUP", "AGENTPR_CHILD_OF_RUN"];
 
 /// Names with these words would hand a secret over.
 const SECRET_WORDS: [&str; 3] = ["TOKEN", "SECRET", "PASSWORD"];

@@ -10,7 +10,10 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use crate::domain::evidence::ProcessRef;
 
 /// The environment variable that names the run a process belongs to.
-pub const RUN_MARK: &str = "AGENTPR_RUN_ID";
+///
+/// Not `AGENTPR_RUN_ID`, which a person may well export in a shell of theirs: whatever carries this is ended with the run's
+/// programs.
+pub const RUN_MARK: &str = "AGENTPR_CHILD_OF_RUN";
 
 /// Passes over the process table before [`end_marked`] gives up on a program that forks faster than it dies.
 const SWEEPS: usize = 5;

@@ -87,9 +87,10 @@ impl CommandWorker {
             return Err(WorkerError::Unavailable(why));
         }
         let program = line.program.display().to_string();
-        let group = self.group_order(line, order)?;
-        let report = run_group(&group, started, stop).await;
         let name = format!("attempt-{}.log", order.attempt);
+        let mut group = self.group_order(line, order)?;
+        group.live_log = Some(self.artifacts.absolute(&format!("{}/{name}", order.run)));
+        let report = run_group(&group, started, stop).await;
         let mut log = self
             .artifacts
             .write(&order.run, &name, &report.output.bytes)
@@ -131,6 +132,7 @@ impl CommandWorker {
             limit: order.limit,
             grace: GRACE,
             output_cap: OUTPUT_CAP,
+            live_log: None,
         })
     }
 }

@@ -86,7 +86,13 @@ impl Look<'_> {
         for (name, value) in [("core.bare", "false"), ("core.fileMode", "true"), ("core.symlinks", "true")] {
             git.on(&repository).run(["config", "--local", name, value]).output()?;
         }
-        let objects = self.workspace.control.path(&self.order.repo).join("objects");
+        let control = self.workspace.control.path(&self.order.repo);
+        // Where the remote's history is cut off, it is cut off here too.
+        let shallow = control.join("shallow");
+        if shallow.is_file() {
+            fs::copy(&shallow, repository.join("shallow")).map_err(|err| at(&shallow, err))?;
+        }
+        let objects = control.join("objects");
         let alternates = repository.join("objects/info/alternates");
         if let Some(folder) = alternates.parent() {
             private_dir(folder).map_err(|err| at(folder, err))?;

@@ -99,7 +99,8 @@ impl GitWorkspace {
             .git()
             .on(&control)
             .transfer()
-            .run(["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--"])
+            .run(["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--update-shallow"])
+            .run(["--no-write-fetch-head", "--"])
             .arg(remote.address())
             .arg(format!("+refs/heads/{}:{base_ref}", base.branch))
             .output()
@@ -132,7 +133,7 @@ impl GitWorkspace {
             .output()?;
         git.in_tree(&made)
             .transfer()
-            .run(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--"])
+            .run(["fetch", "--quiet", "--no-tags", "--update-shallow", "--no-write-fetch-head", "--"])
             .arg(show(&self.control.path(&spec.repo)))
             .arg(format!("{}:refs/agentpr/base", ControlRepos::base_ref(run)))
             .output()?;

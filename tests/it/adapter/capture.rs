@@ -125,6 +125,10 @@ async fn a_hostile_clone_runs_nothing_and_leaks_nothing() {
     let change = world.capture(&id, &spec, &prepared).await.unwrap().unwrap();
     world.check(&id, &spec, &change.head_sha, &["cat a"]).await.unwrap();
     world.workspace.diff(&spec.repo, &prepared.base_sha, &change.head_sha, 1_000).await.unwrap();
+    assert!(!canary.exists(), "something the agent wrote was run");
+    git(&files, &["status"]);
+    assert!(canary.exists(), "the trap was never armed");
+    fs::remove_file(&canary).unwrap();
 
     fs::remove_dir_all(files.join(".git")).unwrap();
     put(&files.join(".git"), &format!("gitdir: {}\n", world.remote("other/secret").display()));
@@ -179,6 +183,8 @@ async fn a_submodule_stays_as_the_base_has_it_and_is_not_looked_into() {
     put(&inner.join("file"), "y\n");
     assert_eq!(world.capture(&id, &spec, &prepared).await.unwrap(), None);
     assert!(!canary.exists());
+    git(&PathBuf::from(&prepared.workspace), &["status"]);
+    assert!(canary.exists(), "the trap was never armed");
 }
 
 #[tokio::test]

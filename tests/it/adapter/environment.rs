@@ -64,9 +64,17 @@ fn an_error_in_the_overrides_names_the_key() {
     assert!(unknown.to_string().contains("SOME_DIR") && unknown.to_string().contains("{home_dir}"));
     let number = Overrides::parse(r#"{"A_NUMBER": 1}"#).unwrap_err();
     assert!(number.to_string().contains("A_NUMBER"));
-    for name in
-        ["LD_PRELOAD", "GIT_DIR", "MY_TOKEN", "a_secret", "DB_PASSWORD", "PATH", "AGENTPR_RUN_ID", "A-B", ""]
-    {
+    for name in [
+        "LD_PRELOAD",
+        "GIT_DIR",
+        "MY_TOKEN",
+        "a_secret",
+        "DB_PASSWORD",
+        "PATH",
+        "AGENTPR_CHILD_OF_RUN",
+        "A-B",
+        "",
+    ] {
         let text = serde_json::json!({ name: "x" }).to_string();
         let refused = Overrides::parse(&text).unwrap_err();
         assert!(

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use agentpr::adapters::process::group::{Ending, GroupOrder, GroupReport, run_group};
 use agentpr::adapters::process::leftover::{Leftover, end_leftover};
-use agentpr::adapters::process::table::{process_ref, stat};
+use agentpr::adapters::process::table::{RUN_MARK, process_ref, stat};
 use agentpr::domain::evidence::ProcessRef;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,7 @@ fn order(folder: &TempDir, script: &str) -> GroupOrder {
     let path = folder.path().join("script");
     put(&path, script);
     let mut env = BTreeMap::from([("PATH".to_owned(), parent()["PATH"].clone())]);
-    env.insert("AGENTPR_RUN_ID".to_owned(), run().0.to_string());
+    env.insert(RUN_MARK.to_owned(), run().0.to_string());
     GroupOrder {
         program: PathBuf::from(env!("CARGO_BIN_EXE_fake-agent")),
         args: vec![path.display().to_string()],
@@ -29,6 +29,7 @@ fn order(folder: &TempDir, script: &str) -> GroupOrder {
         limit: Duration::from_secs(20),
         grace: Duration::from_millis(200),
         output_cap: 64 * 1024,
+        live_log: Some(folder.path().join("live.log")),
     }
 }
 
@@ -114,6 +115,22 @@ async fn a_flood_is_kept_up_to_the_cap() {
 }
 
 #[tokio::test]
+async fn the_output_can_be_read_while_the_program_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let order = order(&folder, "print hello\nwait-file go\nprint bye");
+    let live = folder.path().join("live.log");
+    let stop = CancellationToken::new();
+    let (report, ()) = tokio::join!(run_group(&order, &ignore, &stop), async {
+        until("the first line is there", || {
+            std::fs::read_to_string(&live).is_ok_and(|text| text == "hello\n")
+        })
+        .await;
+        put(&folder.path().join("go"), "");
+    });
+    assert_eq!(text(&report), "hello\nbye\n");
+}
+
+#[tokio::test]
 async fn a_program_that_does_not_read_its_prompt_is_no_failure() {
     let folder = tempfile::tempdir().unwrap();
     let mut order = order(&folder, "print done");
@@ -156,7 +173,7 @@ async fn a_leftover_is_ended_only_when_it_is_the_recorded_process() {
         std::process::Command::new(env!("CARGO_BIN_EXE_fake-agent"))
             .arg(&script)
             .current_dir(folder.path())
-            .env("AGENTPR_RUN_ID", run().0.as_str())
+            .env(RUN_MARK, run().0.as_str())
             .stdout(std::process::Stdio::null()),
         0,
     )
@@ -185,7 +202,7 @@ async fn a_group_whose_leader_died_is_a_leftover_too() {
         std::process::Command::new(env!("CARGO_BIN_EXE_fake-agent"))
             .arg(&script)
             .current_dir(folder.path())
-            .env("AGENTPR_RUN_ID", run().0.as_str())
+            .env(RUN_MARK, run().0.as_str())
             .stdout(std::fs::File::create(folder.path().join("out")).unwrap()),
         0,
     )
