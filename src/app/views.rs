@@ -2,7 +2,7 @@
 
 use super::{App, AppError};
 use crate::domain::gate::Gate;
-use crate::domain::id::RunId;
+use crate::domain::id::{CommitSha, RunId};
 use crate::domain::next::{Due, Wait, next};
 use crate::domain::projection::{ArtifactRow, AttemptRow};
 use crate::domain::run::Run;
@@ -56,6 +56,14 @@ impl App {
             Some(pr) => Ok(self.ports.forge.pr_document(&run.spec, pr.number).await?),
             None => Ok(None),
         }
+    }
+
+    /// The commit that a run's branch points to at the remote, asked now; `None` when it is not there.
+    ///
+    /// # Errors
+    /// The forge's.
+    pub async fn at_remote(&self, run: &Run) -> Result<Option<CommitSha>, AppError> {
+        Ok(self.ports.forge.branch_head(&run.spec, &run.spec.head_branch).await?)
     }
 
     /// The diff of a run's newest change against its base; `true` when it was cut at `limit` bytes.

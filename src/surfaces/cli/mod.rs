@@ -1,8 +1,10 @@
 //! The command line: one file for each command, [`ui`] prints, [`error`] phrases, and nothing here decides.
 
+mod approve;
 mod arg;
 mod card;
 mod create_run;
+mod demo;
 mod doctor;
 mod error;
 mod event_line;
@@ -10,6 +12,7 @@ mod exit;
 mod init_db;
 mod list;
 mod notify;
+mod run;
 mod runtime;
 mod session;
 mod show;
@@ -17,6 +20,7 @@ mod show_json;
 mod steer;
 mod told;
 mod ui;
+mod watch;
 mod words;
 
 use std::ffi::OsString;
@@ -129,6 +133,12 @@ enum Command {
     /// Show where a run stands, why, and what moves it on
     #[command(visible_alias = "show-run")]
     Show(show::Args),
+    /// Do a task on a repository of this machine, from order to pull request
+    Run(Box<run::Args>),
+    /// Confirm a pull request twice, at a terminal, and open it
+    Approve(approve::Args),
+    /// Show the whole way on a sample repository made for it
+    Demo(demo::Args),
     #[command(flatten)]
     Steer(steer::Command),
 }
@@ -158,6 +168,9 @@ fn dispatch(session: &Session<'_>, command: &Command) -> Outcome {
         Command::Submit(args) => create_run::submit(session, args),
         Command::List(args) => list::execute(session, args),
         Command::Show(args) => show::execute(session, args),
+        Command::Run(args) => run::execute(session, args),
+        Command::Approve(args) => approve::execute(session, args),
+        Command::Demo(args) => demo::execute(session, args),
         Command::Steer(command) => steer::execute(session, command),
     }
 }
