@@ -12,7 +12,7 @@ use super::{Access, runtime, show};
 use crate::app::App;
 use crate::app::gate::{Confirmation, PrText};
 use crate::domain::gate::{Gate, PrRequest};
-use crate::domain::id::RunId;
+use crate::domain::id::{EventSeq, RunId};
 use crate::domain::run::Run;
 
 /// Arguments of `approve`.
@@ -41,11 +41,11 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
             format!("agentpr request-open-pr --run-id {run} --title TITLE"),
         ));
     }
-    let waits_for_effect = matches!(app.run(run)?.gate, Gate::Approved { .. });
-    if !waits_for_effect {
+    let before = app.run(run)?;
+    if !matches!(before.gate, Gate::Approved { .. }) {
         confirm(session, &app, args, run)?;
     }
-    complete(session, &app, run)?;
+    complete(session, &app, run, before.last_seq)?;
     show::show(session, &app, run)?;
     Ok(Exit::Ok)
 }
@@ -106,9 +106,13 @@ pub(super) fn ask_token(ui: &Ui, app: &App, run: &RunId, token: &str) -> Result<
     }
 }
 
-/// Carries an approved request out, and says what came of it.
-pub(super) fn complete(session: &Session<'_>, app: &App, run: &RunId) -> Result<Run, CliError> {
-    let after = app.run(run)?.last_seq;
+/// Carries an approved request out, printing what is recorded after `after`, and says what came of it.
+pub(super) fn complete(
+    session: &Session<'_>,
+    app: &App,
+    run: &RunId,
+    after: EventSeq,
+) -> Result<Run, CliError> {
     let ui = &session.ui;
     let done = runtime::block_on(|stop: CancellationToken| async move {
         watched(ui, app, run, after, app.complete_or_wait(run, &stop)).await

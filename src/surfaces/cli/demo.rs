@@ -99,7 +99,7 @@ fn tell(session: &Session<'_>, args: &Args, dir: &Path) -> Outcome {
     confirm(session, &app, &run, &ear, args.yes_both)?;
 
     heading(ui, "4. Push and pull request");
-    let done = approve::complete(session, &app, &run)?;
+    let done = approve::complete(session, &app, &run, driven.run.last_seq)?;
 
     heading(ui, "5. What is there now");
     prove(ui, &app, &done)?;

@@ -92,7 +92,7 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
         ));
     }
     gate(session, &app, &run, request, &token)?;
-    approve::complete(session, &app, &run)?;
+    approve::complete(session, &app, &run, driven.run.last_seq)?;
     show::show(session, &app, &run)?;
     Ok(Exit::Ok)
 }
