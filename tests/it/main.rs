@@ -5,3 +5,4 @@ mod domain;
 mod engine;
 mod harness;
 mod store;
+mod whole;
