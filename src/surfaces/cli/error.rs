@@ -174,7 +174,7 @@ fn tell(err: &CliError) -> Told {
                 .map(|finding| format!("{}: {}", finding.name, finding.detail))
                 .take(3)
                 .collect();
-            Told::new(format!("{what} is not ready: {}", failing.join("; ")), "not_ready", Exit::NotReady)
+            Told::new(&format!("{what} is not ready: {}", failing.join("; ")), "not_ready", Exit::NotReady)
                 .hint("agentpr doctor")
         }
         CliError::Ended { run, state, message, code, hint, exit } => {

@@ -1,18 +1,33 @@
 //! The command line: one file for each command, [`ui`] prints, [`error`] phrases, and nothing here decides.
 
+mod agent_step;
 mod approve;
+mod approve_pr;
 mod arg;
 mod card;
+mod completions;
+mod config_show;
 mod create_run;
 mod demo;
+mod diff;
 mod doctor;
 mod error;
 mod event_line;
+mod events;
 mod exit;
+mod export;
+mod gc;
 mod init_db;
 mod list;
+mod logs;
+mod manager;
 mod notify;
+mod preflight;
+mod replay;
+mod request_pr;
 mod run;
+mod run_finish;
+mod run_prepare;
 mod runtime;
 mod session;
 mod show;
@@ -20,7 +35,9 @@ mod show_json;
 mod steer;
 mod told;
 mod ui;
+mod upkeep;
 mod watch;
+mod why;
 mod words;
 
 use std::ffi::OsString;
@@ -139,17 +156,62 @@ enum Command {
     Approve(approve::Args),
     /// Show the whole way on a sample repository made for it
     Demo(demo::Args),
+    /// Print the end of what an attempt's program printed
+    Logs(logs::Args),
+    /// Print the log of events
+    Events(events::Args),
+    /// Tell how a run came to be where it is
+    Why(why::Args),
+    /// Print a run's newest change
+    Diff(diff::Args),
+    /// Make a run's workspace
+    RunPrepare(run_prepare::Args),
+    /// Look whether a run's workspace is ready for an agent
+    RunPreflight(preflight::Args),
+    /// Let an agent do one step, and check what it did
+    RunAgentStep(Box<agent_step::Args>),
+    /// Commit, check and push what is in the workspace
+    RunFinish(run_finish::Args),
+    /// Ask for a pull request; prints the token that confirms it, once
+    RequestOpenPr(request_pr::Args),
+    /// Confirm a request with its token and open the pull request
+    ApproveOpenPr(approve_pr::Args),
+    /// Do what is due, once
+    ManagerTick(manager::TickArgs),
+    /// Do what is due, again and again
+    RunManagerLoop(manager::LoopArgs),
     #[command(flatten)]
     Steer(steer::Command),
+    /// Read the whole log and say whether it is sound
+    VerifyLog,
+    /// Make every row again from the events
+    RebuildProjections,
+    /// Show a run as it was at some event or time
+    Replay(replay::Args),
+    /// Print every event as one JSON document a line
+    Export(export::Args),
+    /// Copy the store while it is in use
+    Backup(upkeep::BackupArgs),
+    /// Give back what finished runs left on the disk
+    Gc(gc::Args),
+    /// Show the settings
+    #[command(subcommand)]
+    Config(config_show::Command),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
 }
 
 /// Runs one call of the program and says its exit code.
-pub fn run(args: impl IntoIterator<Item = OsString>, environment: Environment, wire: &dyn Wire) -> u8 {
+pub fn run(args: impl IntoIterator<Item = OsString>, environment: &Environment, wire: &dyn Wire) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
     let wants_json = args.iter().any(|arg| arg == "--json");
     let (ui, outcome) = match Cli::try_parse_from(&args) {
         Err(err) => return error::usage(&Ui::new(wants_json), &err).code(),
-        Ok(cli) => match Session::new(&cli.globals, &environment, wire) {
+        // The script is the same whatever the settings say, also where they cannot be read.
+        Ok(Cli { command: Command::Completions(args), globals }) => {
+            (Ui::new(globals.json), Ok(completions::execute(&Ui::new(globals.json), &args)))
+        }
+        Ok(cli) => match Session::new(&cli.globals, environment, wire) {
             Err(err) => (Ui::new(cli.globals.json), Err(err)),
             Ok(session) => {
                 let outcome = dispatch(&session, &cli.command);
@@ -171,6 +233,26 @@ fn dispatch(session: &Session<'_>, command: &Command) -> Outcome {
         Command::Run(args) => run::execute(session, args),
         Command::Approve(args) => approve::execute(session, args),
         Command::Demo(args) => demo::execute(session, args),
+        Command::Logs(args) => logs::execute(session, args),
+        Command::Events(args) => events::execute(session, args),
+        Command::Why(args) => why::execute(session, args),
+        Command::Diff(args) => diff::execute(session, args),
+        Command::RunPrepare(args) => run_prepare::execute(session, args),
+        Command::RunPreflight(args) => preflight::execute(session, args),
+        Command::RunAgentStep(args) => agent_step::execute(session, args),
+        Command::RunFinish(args) => run_finish::execute(session, args),
+        Command::RequestOpenPr(args) => request_pr::execute(session, args),
+        Command::ApproveOpenPr(args) => approve_pr::execute(session, args),
+        Command::ManagerTick(args) => manager::tick(session, args),
+        Command::RunManagerLoop(args) => manager::run_loop(session, args),
         Command::Steer(command) => steer::execute(session, command),
+        Command::VerifyLog => upkeep::verify(session),
+        Command::RebuildProjections => upkeep::rebuild(session),
+        Command::Replay(args) => replay::execute(session, args),
+        Command::Export(args) => export::execute(session, args),
+        Command::Backup(args) => upkeep::backup(session, args),
+        Command::Gc(args) => gc::execute(session, args),
+        Command::Config(command) => config_show::execute(session, command),
+        Command::Completions(args) => Ok(completions::execute(&session.ui, args)),
     }
 }

@@ -13,11 +13,9 @@ use crate::app::AppError;
 ///
 /// # Errors
 /// What the work met, or [`CliError::Interrupted`] when a signal came before it ended.
-pub(super) fn block_on<T, F, W>(work: F) -> Result<T, CliError>
-where
-    F: FnOnce(CancellationToken) -> W,
-    W: Future<Output = Result<T, AppError>>,
-{
+pub(super) fn block_on<T>(
+    work: impl AsyncFnOnce(CancellationToken) -> Result<T, AppError>,
+) -> Result<T, CliError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|err| CliError::from(AppError::Internal(err.to_string())))?;
     let stop = CancellationToken::new();

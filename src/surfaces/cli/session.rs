@@ -124,7 +124,6 @@ fn actor(globals: &Globals, config: &Config) -> Result<Actor, CliError> {
 
 /// The program as it must be typed again: with the flags that say which store and which settings.
 fn program(config: &Config) -> String {
-    let mut program = "agentpr".to_owned();
     let flags = [
         ("--config", &config.file),
         ("--data-dir", &config.data_dir),
@@ -132,10 +131,11 @@ fn program(config: &Config) -> String {
         ("--workspace-root", &config.workspace_root),
         ("--integration-root", &config.integration_root),
     ];
+    let mut words = vec!["agentpr".to_owned()];
     for (flag, set) in flags {
         if set.origin == Origin::Flag {
-            program.push_str(&format!(" {flag} {}", shell_words::quote(&set.value.display().to_string())));
+            words.extend([flag.to_owned(), set.value.display().to_string()]);
         }
     }
-    program
+    shell_words::join(words)
 }

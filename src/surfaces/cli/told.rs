@@ -18,7 +18,7 @@ pub(super) struct Told {
 }
 
 impl Told {
-    pub(super) fn new(message: impl ToString, code: impl Into<String>, exit: Exit) -> Self {
+    pub(super) fn new(message: &(impl ToString + ?Sized), code: impl Into<String>, exit: Exit) -> Self {
         Self {
             message: message.to_string(),
             code: code.into(),

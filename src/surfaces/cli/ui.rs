@@ -158,7 +158,7 @@ impl Ui {
         });
         table.set_header(header.iter().copied());
         for row in rows {
-            table.add_row(row.iter().map(|cell| words::clean(cell)));
+            table.add_row(row.iter().map(|cell| words::clean(cell).replace('\t', " ")));
         }
         for (index, line) in table.lines().enumerate() {
             self.styled(if index == 0 { STRONG } else { PLAIN }, line.trim_end());

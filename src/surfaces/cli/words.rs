@@ -60,7 +60,8 @@ pub(super) fn clean(text: &str) -> String {
     let mut cleaned = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            '\t' => cleaned.push(' '),
+            // Code is full of tabs, and a tab forges nothing.
+            '\t' => cleaned.push('\t'),
             '\n' => cleaned.push_str("\\n"),
             '\r' => cleaned.push_str("\\r"),
             c if c.is_control() || is_direction(c) => cleaned.extend(c.escape_unicode()),

@@ -1,0 +1,184 @@
+//! `run-agent-step`: one step of an agent by hand, with the engine's own checks behind it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::arg::{RunOption, text_file};
+use super::error::{CliError, Outcome};
+use super::exit::Exit;
+use super::preflight::{self, LookArgs};
+use super::session::Session;
+use super::ui::{BAD, GOOD};
+use super::{Access, create_run, runtime, show_json, words};
+use crate::app::agent_step::{AgentStep, AgentStepReport};
+use crate::app::{App, Log};
+use crate::domain::event::Event;
+use crate::domain::id::{RunId, Version};
+use crate::domain::spec::MAX_TASK_BYTES;
+use crate::domain::state::State;
+use crate::domain::verdict::Verdict;
+
+/// Arguments of `run-agent-step`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    run: RunOption,
+    #[command(flatten)]
+    prompt: PromptArgs,
+    /// The agent, as a name or `command:PROGRAM ARGS` [default: the run's, then the configured one]
+    #[arg(long)]
+    agent: Option<String>,
+    /// An argument after the agent's own; may be repeated
+    #[arg(long = "agent-arg", value_name = "ARG", allow_hyphen_values = true)]
+    agent_args: Vec<String>,
+    /// Where a passed step leads: LOCAL_VALIDATING or NEEDS_HUMAN_REVIEW
+    #[arg(long, value_name = "STATE")]
+    success_state: Option<State>,
+    /// Do not look at the workspace first
+    #[arg(long)]
+    skip_preflight: bool,
+    #[command(flatten)]
+    look: LookArgs,
+    /// The model codex uses
+    #[arg(long, value_name = "MODEL")]
+    codex_model: Option<String>,
+    /// Do not let codex work without asking
+    #[arg(long)]
+    no_codex_full_auto: bool,
+}
+
+/// What the agent is asked, here or in a file.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct PromptArgs {
+    /// What the agent is asked
+    #[arg(long, value_name = "TEXT")]
+    prompt: Option<String>,
+    /// A file with what the agent is asked; `-` reads standard input
+    #[arg(long, value_name = "PATH")]
+    prompt_file: Option<PathBuf>,
+}
+
+pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
+    let prompt = prompt(&args.prompt)?;
+    if let Some(target) = args.success_state
+        && !matches!(target, State::LocalValidating | State::NeedsHumanReview)
+    {
+        return Err(CliError::usage(
+            format!("--success-state cannot be {target}"),
+            "name LOCAL_VALIDATING or NEEDS_HUMAN_REVIEW, or leave it out",
+        ));
+    }
+    create_run::one_line("--agent", args.agent.as_deref())?;
+    let run_id = &args.run.run_id;
+    let app = session.open_ready(Access::Write)?;
+    let before = app.run(run_id)?;
+    // Without a workspace there is nothing to look at, and the step itself says how to make one.
+    if !args.skip_preflight && before.prepared.is_some() {
+        let report = preflight::look(&app, run_id, &args.look)?;
+        if !report.is_ok() {
+            return Err(CliError::NotReady { what: "the workspace", report });
+        }
+    }
+    let agent = args.agent.clone().or(before.spec.agent).or_else(|| session.config.agent.value.clone());
+    let engine = engine(agent.as_deref());
+    let extra_args = extra_args(session, args, &engine);
+    let step = AgentStep { prompt, agent, extra_args, success: args.success_state };
+    let spinner = session.ui.spinner("the agent is at work");
+    let report = runtime::block_on(async |stop| app.agent_step(run_id, &step, &session.actor, &stop).await)?;
+    drop(spinner);
+    let verdict = verdict_since(app.store(), run_id, before.version)?;
+    say(session, &app, &report, &engine, verdict.as_ref());
+    Ok(if report.passed { Exit::Ok } else { Exit::Failed })
+}
+
+fn prompt(args: &PromptArgs) -> Result<String, CliError> {
+    let text = match (&args.prompt, &args.prompt_file) {
+        (Some(text), _) => text.clone(),
+        (None, Some(path)) => text_file("prompt", path, MAX_TASK_BYTES)?,
+        (None, None) => String::new(),
+    };
+    if text.trim().is_empty() || text.len() > MAX_TASK_BYTES {
+        return Err(CliError::usage(
+            format!("a prompt has 1 to {MAX_TASK_BYTES} bytes"),
+            "say what is to be done with --prompt TEXT or --prompt-file PATH",
+        ));
+    }
+    Ok(text)
+}
+
+/// The agent's name without its arguments.
+fn engine(agent: Option<&str>) -> String {
+    agent.and_then(|agent| agent.split([':', ' ']).next()).unwrap_or_default().to_owned()
+}
+
+/// Arguments after the agent's own; what only codex understands is said to codex only.
+fn extra_args(session: &Session<'_>, args: &Args, engine: &str) -> Vec<String> {
+    let mut codex = Vec::new();
+    if let Some(sandbox) = &args.look.codex_sandbox {
+        codex.extend(["--sandbox".to_owned(), sandbox.clone()]);
+    }
+    if let Some(model) = &args.codex_model {
+        codex.extend(["--model".to_owned(), model.clone()]);
+    }
+    let unused = !codex.is_empty() || args.no_codex_full_auto;
+    if engine != "codex" {
+        if unused {
+            session.ui.note(format!("note: the options for codex say nothing to the agent `{engine}`"));
+        }
+        codex.clear();
+    }
+    codex.extend(args.agent_args.iter().cloned());
+    codex
+}
+
+/// The last verdict rendered after a version; `None` when the step ended without one.
+fn verdict_since(log: &dyn Log, run: &RunId, version: Version) -> Result<Option<Verdict>, CliError> {
+    let mut verdicts =
+        log.events_of(run, version)?.into_iter().rev().filter_map(|recorded| match recorded.event {
+            Event::VerdictRendered(body) => Some(body.verdict),
+            _ => None,
+        });
+    Ok(verdicts.next())
+}
+
+fn say(session: &Session<'_>, app: &App, report: &AgentStepReport, engine: &str, verdict: Option<&Verdict>) {
+    let (ui, run, evidence) = (&session.ui, &report.run, &report.evidence);
+    let log = evidence.log.as_ref().map(|log| app.artifacts().absolute(&log.path));
+    if ui.is_json() {
+        ui.document(&json!({
+            "ok": report.passed,
+            "engine": engine,
+            "run_id": run.id.as_str(),
+            "exit_code": evidence.exit_code,
+            "outcome": report.outcome,
+            "duration_ms": evidence.duration_ms,
+            "message": evidence.message,
+            "state": run.state.name(),
+            "phase": run.state.phase().name(),
+            "reason": run.reason.code,
+            "classification": verdict,
+            "agent_report": log,
+            "change": run.change,
+        }));
+        return;
+    }
+    let time = words::span(Duration::from_millis(evidence.duration_ms));
+    let how = show_json::word(&report.outcome);
+    ui.line(format!("The agent `{engine}` ended after {time}: {how}. {}", evidence.message));
+    let (style, word) = if report.passed { (GOOD, "PASS") } else { (BAD, "not PASS") };
+    match verdict {
+        Some(verdict) => ui.styled(style, format!("{word} ({}): {}", verdict.reason_code, verdict.because)),
+        None => ui.styled(style, word),
+    }
+    if let Some(change) = &run.change {
+        ui.field("change", format!("{}: {}", change.head_sha.short(), words::diffstat(&change.stat)));
+    }
+    if let Some(log) = &log {
+        ui.field("log", log.display().to_string());
+    }
+    ui.field("state", run.state.name());
+    session.say_next(app, run);
+}

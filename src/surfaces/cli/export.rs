@@ -1,0 +1,91 @@
+//! `export`: every event as one JSON document a line.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, Write};
+use std::ops::ControlFlow;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::error::{CliError, Outcome};
+use super::exit::Exit;
+use super::session::Session;
+use super::{Access, event_line};
+use crate::app::App;
+use crate::domain::id::{EventSeq, RunId};
+
+/// Arguments of `export`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A new file, readable by its owner only [default: standard output]
+    #[arg(long, value_name = "PATH")]
+    output: Option<PathBuf>,
+    /// Only this run
+    #[arg(long, value_name = "RUN")]
+    run_id: Option<RunId>,
+}
+
+pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
+    let app = session.open(Access::Read)?;
+    if let Some(run) = &args.run_id {
+        app.run(run)?;
+    }
+    match &args.output {
+        None => to_stdout(session, &app, args.run_id.as_ref()),
+        Some(path) => to_file(session, &app, args.run_id.as_ref(), path),
+    }
+}
+
+fn to_stdout(session: &Session<'_>, app: &App, run: Option<&RunId>) -> Outcome {
+    let ui = &session.ui;
+    let _end = app.read_log(EventSeq(0), run, &mut |recorded| {
+        ui.document_line(&event_line::document(recorded));
+        if ui.is_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    Ok(Exit::Ok)
+}
+
+fn to_file(session: &Session<'_>, app: &App, run: Option<&RunId>, path: &Path) -> Outcome {
+    let cannot = |err: &std::io::Error| {
+        CliError::usage(
+            format!("cannot write `{}`: {err}", path.display()),
+            "name a new file in a directory that can be written",
+        )
+    };
+    // The log holds tasks and paths that are nobody else's business.
+    let file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|err| cannot(&err))?;
+    let mut out = BufWriter::new(file);
+    let (mut written, mut failure) = (0_u64, None);
+    let _end = app.read_log(EventSeq(0), run, &mut |recorded| match writeln!(
+        out,
+        "{}",
+        event_line::document(recorded)
+    ) {
+        Ok(()) => {
+            written += 1;
+            ControlFlow::Continue(())
+        }
+        Err(err) => {
+            failure = Some(err);
+            ControlFlow::Break(())
+        }
+    })?;
+    let flushed = match failure {
+        Some(err) => Err(err),
+        None => flush(out),
+    };
+    flushed.map_err(|err| cannot(&err))?;
+    let ui = &session.ui;
+    if ui.is_json() {
+        ui.document(&json!({ "ok": true, "path": path, "events": written }));
+    } else {
+        ui.line(format!("{written} events were written to {}.", path.display()));
+    }
+    Ok(Exit::Ok)
+}
+
+fn flush(out: BufWriter<File>) -> std::io::Result<()> {
+    out.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()
+}

@@ -1,0 +1,132 @@
+//! `why`: how a run came to be where it is, told from its events alone.
+
+use serde_json::json;
+
+use super::arg::RunArg;
+use super::error::Outcome;
+use super::exit::Exit;
+use super::session::Session;
+use super::ui::{BAD, FAINT, PLAIN, STRONG};
+use super::{Access, words};
+use crate::app::views::advice;
+use crate::app::{App, AppError};
+use crate::domain::actor::Actor;
+use crate::domain::event::Recorded;
+use crate::domain::id::{EventSeq, RunId, Version};
+use crate::domain::run::{Reason, Run};
+use crate::domain::state::State;
+use crate::domain::time::Timestamp;
+
+/// Arguments of `why`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    run: RunArg,
+}
+
+/// One move of a run.
+struct Move {
+    seq: EventSeq,
+    at: Timestamp,
+    actor: Actor,
+    event: &'static str,
+    from: Option<State>,
+    to: State,
+    reason: Reason,
+}
+
+pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
+    let run_id = args.run.get()?;
+    let app = session.open(Access::Read)?;
+    let events = app.store().events_of(run_id, Version(0))?;
+    let (run, moves) = retrace(run_id, &events)?;
+    if session.ui.is_json() {
+        document(session, &app, &run, &moves);
+    } else {
+        tell(session, &app, &run, &moves);
+    }
+    Ok(Exit::Ok)
+}
+
+/// Folds the log and keeps what moved the run.
+fn retrace(run_id: &RunId, events: &[Recorded]) -> Result<(Run, Vec<Move>), AppError> {
+    let (first, rest) = events.split_first().ok_or_else(|| AppError::NoSuchRun(run_id.clone()))?;
+    let mut run = Run::birth(first)?;
+    let mut moves = vec![moved(first, None, &run)];
+    for recorded in rest {
+        let before = run.state;
+        run.evolve(recorded)?;
+        if run.state != before {
+            moves.push(moved(recorded, Some(before), &run));
+        }
+    }
+    Ok((run, moves))
+}
+
+fn moved(recorded: &Recorded, from: Option<State>, run: &Run) -> Move {
+    Move {
+        seq: recorded.seq,
+        at: recorded.at,
+        actor: recorded.actor.clone(),
+        event: recorded.event.name(),
+        from,
+        to: run.state,
+        reason: run.reason.clone(),
+    }
+}
+
+fn tell(session: &Session<'_>, app: &App, run: &Run, moves: &[Move]) {
+    let ui = &session.ui;
+    for step in moves {
+        let from = step.from.map(|from| format!("{from} -> ")).unwrap_or_default();
+        let said = if step.reason.message.is_empty() { &step.reason.code } else { &step.reason.message };
+        ui.pieces(&[
+            (FAINT, format!("{}  {:>5}  ", words::when(step.at), step.seq).into()),
+            (STRONG, format!("{from}{}", step.to).into()),
+            (PLAIN, format!(": {said}").into()),
+            (FAINT, format!("  ({}, {})", step.event, step.actor).into()),
+        ]);
+    }
+    if let Some(error) = &run.last_error {
+        ui.styled(BAD, format!("Its last error was {error}."));
+    }
+    if let Some(verdict) = &run.verdict {
+        ui.line(format!("Its last verdict was {}: {}.", verdict.reason_code, verdict.because));
+    }
+    let advice = advice(run, &app.now());
+    ui.line(format!("Now it is {} and waits for {}.", run.state, advice.waits_for));
+    for command in &advice.next {
+        ui.line(format!("next: {}", ui.command(command)));
+    }
+}
+
+fn document(session: &Session<'_>, app: &App, run: &Run, moves: &[Move]) {
+    let ui = &session.ui;
+    let advice = advice(run, &app.now());
+    let moves: Vec<_> = moves
+        .iter()
+        .map(|step| {
+            json!({
+                "seq": step.seq,
+                "at": words::when(step.at),
+                "actor": step.actor.to_string(),
+                "event_type": step.event,
+                "from": step.from.map(|from| from.name()),
+                "to": step.to.name(),
+                "reason": step.reason.code,
+                "message": step.reason.message,
+            })
+        })
+        .collect();
+    let next: Vec<String> = advice.next.iter().map(|command| ui.command(command)).collect();
+    ui.document(&json!({
+        "run_id": run.id.as_str(),
+        "state": run.state.name(),
+        "phase": run.state.phase().name(),
+        "moves": moves,
+        "last_error": run.last_error.as_ref().map(ToString::to_string),
+        "verdict": run.verdict,
+        "waits_for": advice.waits_for,
+        "next": next,
+    }));
+}
