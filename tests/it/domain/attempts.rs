@@ -10,13 +10,14 @@ use agentpr::domain::spec::{Delivery, Limits, RunSpec};
 use agentpr::domain::state::State;
 
 use super::samples::{
-    attempt, change, contract, driven_spec, evidence, failure, manual_spec, person, process, report, request, sha,
+    attempt, change, contract, driven_spec, evidence, failure, manual_spec, person, process, report, request,
+    sha,
 };
 use super::scenario::{Story, in_state};
 
 use State::{
-    Discovery, Done, FailedRetryable, FailedTerminal, Implementing, Iterating, LocalValidating, NeedsHumanReview,
-    Paused, PlanReady, Pushed,
+    Discovery, Done, FailedRetryable, FailedTerminal, Implementing, Iterating, LocalValidating,
+    NeedsHumanReview, Paused, PlanReady, Pushed,
 };
 
 const STEPS: [Step; 7] =
@@ -75,7 +76,8 @@ fn attempts_are_numbered_and_one_at_a_time() {
         let code = story.refused(person(), Command::StartAttempt { step, generation: 1 });
         assert_eq!(code, "attempt_under_way");
     }
-    let wrong = Command::EndAttempt { attempt: attempt(99), evidence: evidence(), outcome: StepOutcome::Interrupted };
+    let wrong =
+        Command::EndAttempt { attempt: attempt(99), evidence: evidence(), outcome: StepOutcome::Interrupted };
     assert_eq!(story.refused(Actor::engine(), wrong), "attempt_ended");
     let note = |no| Command::NoteProcess { attempt: attempt(no), process: process() };
     story.engine(note(before + 1));
@@ -141,7 +143,12 @@ fn an_interrupted_step_is_due_again_until_its_limit() {
             assert_eq!(story.due(), Due::Perform(step), "{}", step.name());
         }
         story.step(&Actor::engine(), step, StepOutcome::Interrupted);
-        assert_eq!((story.state(), story.due()), (NeedsHumanReview, Due::Wait(Wait::Person)), "{}", step.name());
+        assert_eq!(
+            (story.state(), story.due()),
+            (NeedsHumanReview, Due::Wait(Wait::Person)),
+            "{}",
+            step.name()
+        );
     }
 }
 
@@ -211,7 +218,10 @@ fn an_agent_that_changes_nothing_is_a_persons_matter() {
 fn no_check_is_no_pass() {
     let mut story = in_state(LocalValidating);
     story.step(&Actor::engine(), Step::Checks, checked(1, CheckOutcome::NoEvidence));
-    assert_eq!((story.state(), story.run().reason.code.as_str()), (NeedsHumanReview, "missing_test_evidence"));
+    assert_eq!(
+        (story.state(), story.run().reason.code.as_str()),
+        (NeedsHumanReview, "missing_test_evidence")
+    );
     assert_eq!(story.due(), Due::Wait(Wait::Person));
 }
 
@@ -239,7 +249,9 @@ fn each_end_of_an_agent_leads_to_its_place() {
 
 #[test]
 fn an_end_in_a_paused_or_finished_run_is_recorded_and_moves_nothing() {
-    for (command, state) in [(Command::Pause, Paused), (Command::Cancel { reason: String::new() }, FailedTerminal)] {
+    for (command, state) in
+        [(Command::Pause, Paused), (Command::Cancel { reason: String::new() }, FailedTerminal)]
+    {
         for outcome in [
             agent(AttemptOutcome::Succeeded, Some(1)),
             agent(AttemptOutcome::TimedOut, None),
@@ -253,7 +265,10 @@ fn an_end_in_a_paused_or_finished_run_is_recorded_and_moves_nothing() {
         }
     }
     let mut story = in_state(Implementing);
-    story.begin(&Actor::engine(), Step::Agent).person(Command::Pause).end(agent(AttemptOutcome::Succeeded, Some(1)));
+    story
+        .begin(&Actor::engine(), Step::Agent)
+        .person(Command::Pause)
+        .end(agent(AttemptOutcome::Succeeded, Some(1)));
     let mut story = story.then(Command::Resume { target: None });
     assert_eq!(story.due(), Due::Command(Command::MarkLocalValidated), "its change is not lost");
     assert!(story.go());

@@ -7,7 +7,8 @@ use agentpr::domain::command::{Approval, Command, Flow};
 use agentpr::domain::event::{Event, PrApproved, PrRequestCancelled, TokenRefused};
 use agentpr::domain::evidence::{CheckOutcome, Step};
 use agentpr::domain::gate::{
-    Approved, CancelReason, Drift, Gate, MAX_WRONG_TOKENS, NotApproved, PolicyReport, PrBinding, PrRequest, PushPermit,
+    Approved, CancelReason, Drift, Gate, MAX_WRONG_TOKENS, NotApproved, PolicyReport, PrBinding, PrRequest,
+    PushPermit,
 };
 use agentpr::domain::id::{RepoSlug, TreeSha};
 use agentpr::domain::next::{Due, Wait};
@@ -15,8 +16,8 @@ use agentpr::domain::state::State;
 use agentpr::domain::time::{Moment, Timestamp};
 
 use super::samples::{
-    approval, binding, branch, change, digest, driven_spec, failure, github, minutes, person, request, request_id, sha,
-    start,
+    approval, binding, branch, change, digest, driven_spec, failure, github, minutes, person, request,
+    request_id, sha, start,
 };
 use super::scenario::{Story, in_state};
 
@@ -259,7 +260,10 @@ fn a_failed_push_withdraws_the_approval() {
         for retryable in [true, false] {
             let mut story = waiting().approved().until(state);
             story.step(&Actor::engine(), step, failure(retryable));
-            assert_eq!((story.state(), ended(&story)), (State::NeedsHumanReview, Some(CancelReason::Withdrawn)));
+            assert_eq!(
+                (story.state(), ended(&story)),
+                (State::NeedsHumanReview, Some(CancelReason::Withdrawn))
+            );
             assert_eq!(story.due(), Due::Wait(Wait::Person), "a person asks again");
             assert!(matches!(Approved::verify(story.run(), &binding(1)), Err(NotApproved::NoConfirmation)));
         }
@@ -286,10 +290,16 @@ fn a_person_may_accept_a_change_without_passed_checks_and_says_why() {
         agentpr::domain::command::StepOutcome::Checked { report, flow: Flow::Unattended },
     );
     assert_eq!(story.run().reason.code, "missing_test_evidence");
-    let card = PolicyReport { accepted_because: Some("there are no tests yet".to_owned()), ..PolicyReport::default() };
+    let card = PolicyReport {
+        accepted_because: Some("there are no tests yet".to_owned()),
+        ..PolicyReport::default()
+    };
     let accepted = Command::RequestPr { request: Box::new(PrRequest { card, ..request(1, 1) }) };
     assert_eq!(story.refused(Actor::engine(), accepted.clone()), "missing_test_evidence");
-    assert_eq!(story.refused(person(), Command::RequestPr { request: Box::new(request(1, 1)) }), "missing_test_evidence");
+    assert_eq!(
+        story.refused(person(), Command::RequestPr { request: Box::new(request(1, 1)) }),
+        "missing_test_evidence"
+    );
     assert!(matches!(story.then(accepted).run().gate, Gate::Open { .. }));
 }
 
@@ -299,7 +309,10 @@ fn permission_is_made_by_a_recorded_approval_only() {
     assert!(matches!(Approved::verify(story.run(), &binding(1)), Err(NotApproved::NoConfirmation)));
     let story = story.approved();
     let proof = Approved::verify(story.run(), &binding(1)).unwrap();
-    assert_eq!((proof.push_permit().sha(), proof.push_permit().branch()), (&sha(1), &branch("agentpr/run-1")));
+    assert_eq!(
+        (proof.push_permit().sha(), proof.push_permit().branch()),
+        (&sha(1), &branch("agentpr/run-1"))
+    );
     assert!(proof.by().is_person());
     let story = story.until(State::CiWait);
     assert!(Approved::verify(story.run(), &binding(1)).is_err(), "it is used up");

@@ -6,7 +6,21 @@ use agentpr::domain::id::{
 use agentpr::domain::state::State;
 
 const HOSTILE: [&str; 16] = [
-    "", " ", ".", "..", "../..", "a/../b", "--upload-pack=x", "-", "a\0b", "a b", "a\nb", "a;b", "$(id)", "ä", "\u{202e}x",
+    "",
+    " ",
+    ".",
+    "..",
+    "../..",
+    "a/../b",
+    "--upload-pack=x",
+    "-",
+    "a\0b",
+    "a b",
+    "a\nb",
+    "a;b",
+    "$(id)",
+    "ä",
+    "\u{202e}x",
     "a\u{7f}",
 ];
 
@@ -38,8 +52,33 @@ fn a_branch_is_one_git_takes_and_never_an_option() {
         assert!(BranchName::new(good).is_ok(), "{good}");
     }
     let bad = [
-        "", "@", "HEAD", "-x", "--upload-pack=x", "/a", "a/", "a//b", "a..b", "../..", "a.", ".a", "a/.b", "a.lock",
-        "a.lock/b", "a b", "a~1", "a^", "a:b", "a?", "a*", "a[b", "a\\b", "a@{1}", "refs/heads/a", "a\0b", "a\u{1b}b",
+        "",
+        "@",
+        "HEAD",
+        "-x",
+        "--upload-pack=x",
+        "/a",
+        "a/",
+        "a//b",
+        "a..b",
+        "../..",
+        "a.",
+        ".a",
+        "a/.b",
+        "a.lock",
+        "a.lock/b",
+        "a b",
+        "a~1",
+        "a^",
+        "a:b",
+        "a?",
+        "a*",
+        "a[b",
+        "a\\b",
+        "a@{1}",
+        "refs/heads/a",
+        "a\0b",
+        "a\u{1b}b",
         "a\nb",
     ];
     for text in bad {
@@ -54,8 +93,24 @@ fn a_repository_is_owner_and_name() {
         assert_eq!(good.parse::<RepoSlug>().unwrap().to_string(), good);
     }
     let bad = [
-        "octo", "octo/", "/hello", "octo/hello/x", "octo/..", "octo/.", "octo/...", "octo/.git", "octo/x.git",
-        "octo/x.GIT", "octo/-x", "-o/x", "o.o/x", "octo/a b", "octo/a%2fb", "octo/ä", "../..", "--upload-pack=x/y",
+        "octo",
+        "octo/",
+        "/hello",
+        "octo/hello/x",
+        "octo/..",
+        "octo/.",
+        "octo/...",
+        "octo/.git",
+        "octo/x.git",
+        "octo/x.GIT",
+        "octo/-x",
+        "-o/x",
+        "o.o/x",
+        "octo/a b",
+        "octo/a%2fb",
+        "octo/ä",
+        "../..",
+        "--upload-pack=x/y",
     ];
     for text in bad {
         assert!(text.parse::<RepoSlug>().is_err(), "{text}");

@@ -29,8 +29,17 @@ const SEED: [(State, &[State]); 15] = [
     (
         Paused,
         &[
-            Discovery, PlanReady, Implementing, LocalValidating, Pushed, CiWait, ReviewWait, Iterating,
-            NeedsHumanReview, Skipped, FailedTerminal,
+            Discovery,
+            PlanReady,
+            Implementing,
+            LocalValidating,
+            Pushed,
+            CiWait,
+            ReviewWait,
+            Iterating,
+            NeedsHumanReview,
+            Skipped,
+            FailedTerminal,
         ],
     ),
     (NeedsHumanReview, &[Implementing, Iterating, Paused, Skipped, Done, FailedTerminal]),
@@ -106,7 +115,9 @@ fn every_move_follows_an_edge_and_every_edge_is_followed() {
                     assert!(position.state.allows(to), "{label}: {} to {to}", position.state);
                     followed.insert((position.state, to));
                 }
-                Move::Behind(to) => assert!(position.state == Paused && Paused.allows(to), "{label}: behind to {to}"),
+                Move::Behind(to) => {
+                    assert!(position.state == Paused && Paused.allows(to), "{label}: behind to {to}")
+                }
                 Move::Stay | Move::Illegal => {}
             }
         }
@@ -159,7 +170,8 @@ fn table() -> String {
 fn answers(event: &Event) -> Vec<(String, Vec<String>)> {
     let head = sha(1);
     let mut grouped: Vec<(String, Vec<String>)> = Vec::new();
-    let mut put = |answer: String, place: String| match grouped.iter_mut().find(|(known, _)| *known == answer) {
+    let mut put = |answer: String, place: String| match grouped.iter_mut().find(|(known, _)| *known == answer)
+    {
         Some((_, places)) => places.push(place),
         None => grouped.push((answer, vec![place])),
     };
@@ -176,7 +188,8 @@ fn answers(event: &Event) -> Vec<(String, Vec<String>)> {
             put(words(*answer), place);
         }
         for (variant, position) in all.iter().filter(|(words, at)| !words.is_empty() && at.state == state) {
-            let usual = plain.iter().find(|(from, _)| *from == position.paused_from).map(|(_, answer)| *answer);
+            let usual =
+                plain.iter().find(|(from, _)| *from == position.paused_from).map(|(_, answer)| *answer);
             let answer = transition(*position, event);
             if Some(answer) != usual {
                 put(words(answer), format!("{state}{variant}"));

@@ -48,7 +48,9 @@ fn a_run_by_hand_waits_for_its_operator() {
             run.spec.agent = None;
         }
         let wanted = match state {
-            Queued | Discovery | PlanReady | Implementing | LocalValidating | Iterating => Due::Wait(Wait::Operator),
+            Queued | Discovery | PlanReady | Implementing | LocalValidating | Iterating => {
+                Due::Wait(Wait::Operator)
+            }
             // What a person confirmed is completed for them.
             Pushed => Due::Perform(Step::PrCreate),
             CiWait | ReviewWait => Due::Wait(Wait::Forge),
@@ -79,7 +81,8 @@ fn discovery_prepares_and_then_plans() {
 
 #[test]
 fn a_run_that_skipped_discovery_is_prepared_first() {
-    let story = Story::of(driven_spec()).then(Command::Pause).then(Command::Resume { target: Some(Implementing) });
+    let story =
+        Story::of(driven_spec()).then(Command::Pause).then(Command::Resume { target: Some(Implementing) });
     assert_eq!(story.due(), Due::Perform(Step::Prepare));
 }
 
@@ -92,7 +95,8 @@ fn a_change_made_by_a_person_is_checked_and_not_handed_to_the_agent() {
 
 #[test]
 fn validation_without_a_change_is_a_persons_matter() {
-    let story = Story::of(driven_spec()).then(Command::Pause).then(Command::Resume { target: Some(LocalValidating) });
+    let story =
+        Story::of(driven_spec()).then(Command::Pause).then(Command::Resume { target: Some(LocalValidating) });
     let Due::Command(Command::Escalate { reason, .. }) = story.due() else { panic!("it is not checked") };
     assert_eq!(reason, "no_change");
 }
@@ -179,7 +183,11 @@ fn a_push_by_hand_before_the_gate_leaves_the_rest_to_a_person() {
             run.spec = spec;
         }
         story.begin(&person(), Step::Push);
-        story.end(StepOutcome::PushDone { branch: story.run().spec.head_branch.clone(), sha: sha(1), request: None });
+        story.end(StepOutcome::PushDone {
+            branch: story.run().spec.head_branch.clone(),
+            sha: sha(1),
+            request: None,
+        });
         assert_eq!(story.state(), Pushed);
         assert!(matches!(story.due(), Due::Wait(Wait::Person | Wait::Operator)));
     }

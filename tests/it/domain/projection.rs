@@ -43,7 +43,10 @@ fn a_row_is_born_by_the_creation_only() {
 #[test]
 fn a_row_tells_state_reason_error_and_pull_request() {
     let mut story = in_state(State::Implementing);
-    assert_eq!((row(&story).title.as_str(), row(&story).repo.to_string().as_str()), ("mend the test", "octo/hello"));
+    assert_eq!(
+        (row(&story).title.as_str(), row(&story).repo.to_string().as_str()),
+        ("mend the test", "octo/hello")
+    );
     story.step(&Actor::engine(), Step::Agent, failure(true));
     let error = "agent:remote_unavailable:no route";
     assert_eq!((row(&story).state, row(&story).last_error.as_deref()), (State::FailedRetryable, Some(error)));
@@ -77,7 +80,10 @@ fn an_attempt_has_a_row_from_its_beginning_to_its_end() {
     }
     let steps: Vec<(Step, Option<AttemptOutcome>)> = rows.iter().map(|row| (row.step, row.outcome)).collect();
     let good = Some(AttemptOutcome::Succeeded);
-    assert_eq!(steps, [(Step::Prepare, good), (Step::Plan, good), (Step::Agent, Some(AttemptOutcome::Failed))]);
+    assert_eq!(
+        steps,
+        [(Step::Prepare, good), (Step::Plan, good), (Step::Agent, Some(AttemptOutcome::Failed))]
+    );
     assert_eq!(rows.iter().map(|row| row.no.0).collect::<Vec<_>>(), [1, 2, 3]);
     let last = rows.last().unwrap();
     assert_eq!((last.exit_code, last.duration_ms, last.log.as_deref()), (Some(0), 12, Some("run-1/1.log")));
@@ -102,5 +108,9 @@ fn what_registers_something_has_an_artifact_row() {
     assert_eq!((row.seq, row.at, row.sha256), (EventSeq(40), Timestamp(4_000), None));
     let Event::PrLinked(mut body) = linked(7) else { unreachable!() };
     body.url = None;
-    assert_eq!(ArtifactRow::of(&recorded(body.into(), 4)).unwrap().uri, "7", "a number where there is no address");
+    assert_eq!(
+        ArtifactRow::of(&recorded(body.into(), 4)).unwrap().uri,
+        "7",
+        "a number where there is no address"
+    );
 }

@@ -16,7 +16,8 @@ use agentpr::domain::state::State;
 
 use super::samples::{
     approval, attempt, branch, change, contract, digest, driven_spec, every_event, evidence, failure, github,
-    linked, manual_spec, minutes, person, pr, prepared, process, pushed, report, request, request_id, run_id, sha, start,
+    linked, manual_spec, minutes, person, pr, prepared, process, pushed, report, request, request_id, run_id,
+    sha, start,
 };
 use super::scenario::Story;
 
@@ -25,7 +26,12 @@ fn config(cases: u32) -> ProptestConfig {
 }
 
 fn specs() -> impl Strategy<Value = RunSpec> {
-    let limits = Limits { max_iteration_count: 1, max_run_minutes: Some(40), max_interruptions: 1, ..Limits::default() };
+    let limits = Limits {
+        max_iteration_count: 1,
+        max_run_minutes: Some(40),
+        max_interruptions: 1,
+        ..Limits::default()
+    };
     let driven = RunSpec { limits, ..driven_spec() };
     select(vec![RunSpec { delivery: Delivery::None, ..driven.clone() }, driven, manual_spec()])
 }
@@ -60,8 +66,14 @@ fn outcomes() -> impl Strategy<Value = StepOutcome> {
         Flow::ByHand { success: Some(State::Done) },
     ]);
     use AttemptOutcome::{CouldNotStart, Failed, Interrupted, Stopped, Succeeded, TimedOut};
-    let ends = select(vec![Succeeded, Succeeded, Succeeded, Failed, TimedOut, CouldNotStart, Interrupted, Stopped]);
-    let checks = select(vec![CheckOutcome::Passed, CheckOutcome::Passed, CheckOutcome::Failed, CheckOutcome::NoEvidence]);
+    let ends =
+        select(vec![Succeeded, Succeeded, Succeeded, Failed, TimedOut, CouldNotStart, Interrupted, Stopped]);
+    let checks = select(vec![
+        CheckOutcome::Passed,
+        CheckOutcome::Passed,
+        CheckOutcome::Failed,
+        CheckOutcome::NoEvidence,
+    ]);
     prop_oneof![
         Just(StepOutcome::Prepared(prepared())),
         Just(StepOutcome::Planned(contract())),
@@ -95,7 +107,12 @@ fn commands() -> impl Strategy<Value = Command> {
         Command::Cancel { reason: String::new() },
         Command::Escalate { reason: "look".to_owned(), message: "at it".to_owned() },
         Command::NoteProcess { attempt: attempt(1), process: process() },
-        Command::RegisterArtifact { kind: "prompt".to_owned(), path: "p".to_owned(), sha256: digest(1), bytes: 1 },
+        Command::RegisterArtifact {
+            kind: "prompt".to_owned(),
+            path: "p".to_owned(),
+            sha256: digest(1),
+            bytes: 1,
+        },
     ]);
     let words = select(vec!["success", "failure", "in_progress", "neutral", "", "SUCCESS"]);
     let reviews = select(vec!["approved", "changes_requested", "commented"]);
@@ -304,7 +321,10 @@ fn every_event_survives_its_json_and_unknown_fields_are_ignored() {
         assert_eq!(Event::read(event.name(), event.schema(), &wider).unwrap(), event, "{label}");
         assert!(Event::read(event.name(), event.schema() + 1, &body).is_err(), "{label} of a newer schema");
         assert!(Event::read("nobody.knows", 1, &body).is_err());
-        assert!(Event::read(event.name(), event.schema(), "[]").is_err() || body == "{}", "{label} as a list");
+        assert!(
+            Event::read(event.name(), event.schema(), "[]").is_err() || body == "{}",
+            "{label} as a list"
+        );
         assert!(Event::read(event.name(), event.schema(), "{").is_err(), "{label} cut off");
     }
 }

@@ -3,15 +3,15 @@
 use agentpr::domain::actor::{Actor, Channel};
 use agentpr::domain::command::{Approval, Failure, StepOutcome};
 use agentpr::domain::event::{
-    ArtifactRegistered, AttemptEnded, AttemptStarted, Cancelled, ChangeCaptured, CheckRecorded, ChecksFinished,
-    DiscoveryStarted, Event, FixRequested, HumanReviewRequested, ImplementationStarted, MarkedDone, PausedByPerson,
-    PlanReady, PrApproved, PrLinked, PrRequestCancelled, PrRequested, ProcessStarted, Pushed, Resumed, Retried,
-    ReviewRecorded, RunCreated, Skipped, StepFailed, TimedOut, TokenRefused, ValidationStarted, VerdictRendered,
-    WorkspacePrepared,
+    ArtifactRegistered, AttemptEnded, AttemptStarted, Cancelled, ChangeCaptured, CheckRecorded,
+    ChecksFinished, DiscoveryStarted, Event, FixRequested, HumanReviewRequested, ImplementationStarted,
+    MarkedDone, PausedByPerson, PlanReady, PrApproved, PrLinked, PrRequestCancelled, PrRequested,
+    ProcessStarted, Pushed, Resumed, Retried, ReviewRecorded, RunCreated, Skipped, StepFailed, TimedOut,
+    TokenRefused, ValidationStarted, VerdictRendered, WorkspacePrepared,
 };
 use agentpr::domain::evidence::{
-    AttemptEvidence, AttemptOutcome, Change, CheckOutcome, CheckReport, CheckResult, CheckSource, Contract, DiffStat,
-    LogRef, Prepared, ProcessRef, Step,
+    AttemptEvidence, AttemptOutcome, Change, CheckOutcome, CheckReport, CheckResult, CheckSource, Contract,
+    DiffStat, LogRef, Prepared, ProcessRef, Step,
 };
 use agentpr::domain::gate::{CancelReason, Drift, PolicyReport, PrBinding, PrRequest, REQUEST_TTL};
 use agentpr::domain::id::{AttemptNo, BranchName, CommitSha, Digest, PrNumber, RequestId, RunId, TreeSha};
@@ -223,7 +223,12 @@ pub fn every_event() -> Vec<(String, Event)> {
         TimedOut { step: "agent".to_owned() }.into(),
         PrRequested { request: request(1, 1) }.into(),
         TokenRefused { request: request_id(1), wrong_tokens: 1 }.into(),
-        PrRequestCancelled { request: request_id(1), reason: CancelReason::Stale, drift: vec![Drift::BaseMoved] }.into(),
+        PrRequestCancelled {
+            request: request_id(1),
+            reason: CancelReason::Stale,
+            drift: vec![Drift::BaseMoved],
+        }
+        .into(),
         PrApproved { request: request_id(1), by: person() }.into(),
         pushed(1),
         linked(5),
@@ -231,9 +236,16 @@ pub fn every_event() -> Vec<(String, Event)> {
         PausedByPerson {}.into(),
         Cancelled { reason: "not now".to_owned() }.into(),
         Skipped { reason: String::new() }.into(),
-        ArtifactRegistered { kind: "prompt".to_owned(), path: "run-1/p".to_owned(), sha256: digest(3), bytes: 4 }.into(),
+        ArtifactRegistered {
+            kind: "prompt".to_owned(),
+            path: "run-1/p".to_owned(),
+            sha256: digest(3),
+            bytes: 4,
+        }
+        .into(),
     ];
-    let mut named: Vec<(String, Event)> = events.drain(..).map(|event| (event.name().to_owned(), event)).collect();
+    let mut named: Vec<(String, Event)> =
+        events.drain(..).map(|event| (event.name().to_owned(), event)).collect();
     let mut add = |variant: &str, event: Event| named.push((format!("{}, {variant}", event.name()), event));
     add("retryable", step_failed(true));
     add("not retryable", step_failed(false));
@@ -273,8 +285,12 @@ pub fn pushed(n: u8) -> Event {
 }
 
 pub fn linked(number: u64) -> Event {
-    PrLinked { pr_number: pr(number), url: Some("https://example.test/5".to_owned()), request: Some(request_id(1)) }
-        .into()
+    PrLinked {
+        pr_number: pr(number),
+        url: Some("https://example.test/5".to_owned()),
+        request: Some(request_id(1)),
+    }
+    .into()
 }
 
 pub fn check(word: &str, head: Option<u8>) -> Event {

@@ -15,7 +15,8 @@ use agentpr::domain::state::State;
 use agentpr::domain::time::Moment;
 
 use super::samples::{
-    attempt, change, contract, driven_spec, evidence, failure, github, person, pr, prepared, report, request, run_id, start,
+    attempt, change, contract, driven_spec, evidence, failure, github, person, pr, prepared, report, request,
+    run_id, start,
 };
 
 /// Takes `event` into run and row, as a store does.
@@ -49,7 +50,12 @@ pub fn append(
             *row = RunRow::birth(&recorded);
         }
     }
-    assert_eq!(run.as_ref().map(|run| run.state), Some(state), "the state after {} was foretold", event.name());
+    assert_eq!(
+        run.as_ref().map(|run| run.state),
+        Some(state),
+        "the state after {} was foretold",
+        event.name()
+    );
     Ok(recorded)
 }
 
@@ -99,7 +105,8 @@ impl Story {
     }
 
     fn accepted(&mut self, actor: &Actor, command: &Command) -> &mut Self {
-        let decision = self.ask(actor, command).unwrap_or_else(|refusal| panic!("{}: {refusal}", command.name()));
+        let decision =
+            self.ask(actor, command).unwrap_or_else(|refusal| panic!("{}: {refusal}", command.name()));
         assert_eq!(decision.refusal, None, "{}", command.name());
         self
     }
@@ -203,7 +210,10 @@ impl Story {
     /// The outcome of a step with which all went well.
     pub fn good(&self, step: Step, flow: Flow) -> StepOutcome {
         let run = self.run();
-        let newest = run.change.as_ref().map_or(1, |last| u8::from_str_radix(&last.head_sha.as_str()[..2], 16).unwrap());
+        let newest = run
+            .change
+            .as_ref()
+            .map_or(1, |last| u8::from_str_radix(&last.head_sha.as_str()[..2], 16).unwrap());
         let asked = u8::try_from(run.requests.len()).unwrap() + 1;
         let pushed = run.change.as_ref().map(|last| last.head_sha.clone());
         let request_of_gate = run.requests.last().cloned();
@@ -221,7 +231,9 @@ impl Story {
                 sha: pushed.unwrap(),
                 request: request_of_gate,
             },
-            Step::PrCreate => StepOutcome::PrOpened { number: pr(5), url: None, request: request_of_gate.unwrap() },
+            Step::PrCreate => {
+                StepOutcome::PrOpened { number: pr(5), url: None, request: request_of_gate.unwrap() }
+            }
         }
     }
 }
@@ -231,9 +243,11 @@ pub fn in_state(state: State) -> Story {
     let new = || Story::of(driven_spec());
     let asked = || new().until(State::NeedsHumanReview).asked();
     match state {
-        State::Queued | State::Discovery | State::PlanReady | State::Implementing | State::LocalValidating => {
-            new().until(state)
-        }
+        State::Queued
+        | State::Discovery
+        | State::PlanReady
+        | State::Implementing
+        | State::LocalValidating => new().until(state),
         State::NeedsHumanReview => asked(),
         State::Pushed | State::CiWait => asked().approved().until(state),
         State::ReviewWait => asked().approved().until(State::CiWait).hears("success"),

@@ -11,7 +11,7 @@ use agentpr::domain::spec::{Delivery, RunSpec};
 use agentpr::domain::state::State;
 
 use super::samples::{
-    approval, change, contract, driven_spec, failure, github, human, linked, manual_spec, person, pr, pushed,
+    approval, change, contract, driven_spec, failure, human, linked, manual_spec, person, pr, pushed,
     request, request_id, sha, start, step_failed,
 };
 use super::scenario::{Story, given, in_state};
@@ -53,7 +53,8 @@ fn the_quick_start_of_the_seed_runs_as_written() {
     assert_eq!(story.due(), Due::Wait(Wait::Approval));
     story.person(Command::Approve(approval(1, 1)));
     assert_eq!(story.due(), Due::Perform(Step::PrCreate), "it is at the remote already");
-    let story = story.until(CiWait).hears("success").then(Command::RecordReview { state: "approved".to_owned() });
+    let story =
+        story.until(CiWait).hears("success").then(Command::RecordReview { state: "approved".to_owned() });
     assert_eq!(story.state(), ReviewWait);
     assert_eq!(story.then(Command::MarkDone).state(), Done);
 }
@@ -62,7 +63,10 @@ fn the_quick_start_of_the_seed_runs_as_written() {
 fn the_manual_path_may_link_a_pull_request_by_hand() {
     let story = in_state(Pushed).then(Command::LinkPr { number: pr(8), url: None });
     assert_eq!(story.state(), CiWait);
-    assert!(matches!(story.run().gate, Gate::Cancelled { reason: CancelReason::Withdrawn, .. }), "it is answered");
+    assert!(
+        matches!(story.run().gate, Gate::Cancelled { reason: CancelReason::Withdrawn, .. }),
+        "it is answered"
+    );
 }
 
 #[test]
@@ -75,7 +79,8 @@ fn an_unattended_run_goes_to_its_gate_and_after_it_to_ci() {
     assert_eq!((story.state(), story.due()), (CiWait, Due::Wait(Wait::Forge)));
     let mut states: Vec<State> = story.log.iter().map(|recorded| recorded.state).collect();
     states.dedup();
-    let path = [Queued, Discovery, PlanReady, Implementing, LocalValidating, NeedsHumanReview, Pushed, CiWait];
+    let path =
+        [Queued, Discovery, PlanReady, Implementing, LocalValidating, NeedsHumanReview, Pushed, CiWait];
     assert_eq!(states, path);
 }
 
@@ -135,7 +140,10 @@ fn what_is_so_already_is_not_said_twice() {
         (Done, Command::MarkDone),
         (Skipped, Command::Skip { reason: "again".to_owned() }),
         (NeedsHumanReview, Command::NoteChange { change: change(1) }),
-        (NeedsHumanReview, Command::Escalate { reason: "ready_for_review".to_owned(), message: String::new() }),
+        (
+            NeedsHumanReview,
+            Command::Escalate { reason: "ready_for_review".to_owned(), message: String::new() },
+        ),
     ] {
         let events = in_state(state).ask(&person(), &command).unwrap().events;
         assert_eq!(events, [], "{} in {state}", command.name());
@@ -203,116 +211,9 @@ fn another_try_after_a_failure_behind_a_pause_starts_where_it_was_paused() {
 }
 
 #[test]
-fn a_held_run_is_moved_by_persons_only() {
-    for state in [Paused, NeedsHumanReview, FailedRetryable] {
-        for actor in [Actor::engine(), github()] {
-            for command in [
-                Command::StartDiscovery,
-                Command::MarkPlanReady { contract: contract() },
-                Command::StartImplementation,
-                Command::MarkLocalValidated,
-                Command::MarkDone,
-                Command::Resume { target: None },
-                Command::Retry { target: None },
-                Command::Cancel { reason: String::new() },
-                Command::Skip { reason: String::new() },
-            ] {
-                let mut story = in_state(state);
-                let code = story.refused(actor.clone(), command.clone());
-                assert!(matches!(code, "held" | "illegal_transition"), "{actor}: {} in {state}: {code}", command.name());
-                assert_eq!(story.state(), state);
-            }
-        }
-    }
-}
-
-#[test]
-fn a_held_run_notes_what_github_says_and_stays() {
-    let from = [RunCreated { spec: manual_spec() }.into(), PausedByPerson {}.into()];
-    let red = Command::RecordCheck { conclusion: "failure".to_owned(), head_sha: None, pr_number: None };
-    let asks = Command::RecordReview { state: "changes_requested".to_owned() };
-    assert!(given(from).by(github()).when(red.clone()).moves_nothing());
-    for state in [Paused, NeedsHumanReview, FailedRetryable] {
-        for command in [red.clone(), asks.clone()] {
-            let mut story = in_state(state);
-            let decision = story.ask(&github(), &command).unwrap();
-            assert_eq!((decision.events.len(), story.state()), (1, state));
-        }
-    }
-}
-
-#[test]
-fn results_count_only_for_the_pushed_commit_and_only_when_clear() {
-    let told = |word: &str, head| Command::RecordCheck { conclusion: word.to_owned(), head_sha: head, pr_number: None };
-    for (word, head, then) in [
-        ("success", Some(sha(1)), ReviewWait),
-        ("neutral", Some(sha(1)), ReviewWait),
-        ("failure", Some(sha(1)), Iterating),
-        ("timed_out", None, Iterating),
-        ("success", Some(sha(8)), CiWait),
-        ("failure", Some(sha(8)), CiWait),
-        ("in_progress", Some(sha(1)), CiWait),
-        ("faliure", Some(sha(1)), CiWait),
-    ] {
-        let mut story = in_state(CiWait);
-        story.ask(&github(), &told(word, head.clone())).unwrap();
-        assert_eq!(story.state(), then, "{word} about {head:?}");
-        let again = story.ask(&github(), &told(word, head)).unwrap();
-        assert_eq!(again.events, [], "{word} is heard once");
-    }
-}
-
-#[test]
 fn another_pull_request_is_not_linked_over_the_first() {
     let mut story = in_state(CiWait);
     assert_eq!(story.refused(person(), Command::LinkPr { number: pr(6), url: None }), "other_pr_linked");
-}
-
-#[test]
-fn a_push_under_way_holds_the_run_where_its_end_can_be_told() {
-    let verbs = [
-        Command::MarkPlanReady { contract: contract() },
-        Command::MarkLocalValidated,
-        Command::Retry { target: None },
-        Command::Skip { reason: String::new() },
-        Command::MarkDone,
-        Command::LinkPr { number: pr(5), url: None },
-        Command::RequestPr { request: Box::new(request(2, 1)) },
-    ];
-    for command in verbs {
-        let mut story = in_state(NeedsHumanReview).approved();
-        story.begin(&Actor::engine(), Step::Push);
-        assert_eq!(story.refused(person(), command.clone()), "attempt_under_way", "{}", command.name());
-    }
-    for command in [
-        Command::StartDiscovery,
-        Command::StartImplementation,
-        Command::Resume { target: Some(Implementing) },
-        Command::MarkPlanReady { contract: contract() },
-    ] {
-        let mut story = in_state(NeedsHumanReview).approved();
-        story.begin(&Actor::engine(), Step::Push).person(Command::Pause);
-        assert_eq!(story.refused(person(), command.clone()), "attempt_under_way", "{}", command.name());
-    }
-}
-
-#[test]
-fn what_reached_the_remote_is_recorded_wherever_a_person_moved_the_run() {
-    for command in [Command::Pause, Command::Cancel { reason: String::new() }] {
-        let mut story = in_state(NeedsHumanReview).approved();
-        story.begin(&Actor::engine(), Step::Push).person(command);
-        story.end(story.good(Step::Push, Flow::Unattended));
-        assert!(story.run().pushed.is_some() && matches!(story.state(), Paused | FailedTerminal));
-    }
-    let mut story = in_state(NeedsHumanReview).approved();
-    story.begin(&Actor::engine(), Step::Push).person(Command::Pause);
-    story.end(story.good(Step::Push, Flow::Unattended));
-    assert_eq!(story.then(Command::Resume { target: None }).state(), Pushed);
-    let mut story = in_state(Pushed);
-    story.begin(&Actor::engine(), Step::PrCreate).person(Command::Pause);
-    story.engine(Command::Escalate { reason: "look".to_owned(), message: String::new() });
-    story.end(story.good(Step::PrCreate, Flow::Unattended));
-    assert_eq!(story.run().pr.as_ref().map(|linked| linked.number), Some(pr(5)));
 }
 
 #[test]
@@ -326,7 +227,12 @@ fn leaving_the_gate_withdraws_an_open_request() {
     ] {
         let story = in_state(NeedsHumanReview).then(command.clone());
         let reason = CancelReason::Withdrawn;
-        assert_eq!(story.run().gate, Gate::Cancelled { request: request_id(1), reason }, "{}", command.name());
+        assert_eq!(
+            story.run().gate,
+            Gate::Cancelled { request: request_id(1), reason },
+            "{}",
+            command.name()
+        );
         let cancelled = |event: &Event| matches!(event, Event::PrRequestCancelled(PrRequestCancelled { .. }));
         assert_eq!(story.log.iter().filter(|recorded| cancelled(&recorded.event)).count(), 1);
     }
@@ -337,7 +243,9 @@ fn leaving_the_gate_withdraws_an_open_request() {
 #[test]
 fn a_run_that_is_there_is_not_made_again_and_one_that_is_not_obeys_nothing() {
     let spec = Box::new(RunSpec { delivery: Delivery::None, ..manual_spec() });
-    given([RunCreated { spec: manual_spec() }.into()]).when(Command::Create { spec }).then_refused("run_exists");
+    given([RunCreated { spec: manual_spec() }.into()])
+        .when(Command::Create { spec })
+        .then_refused("run_exists");
     let ctx = Ctx { now: start(), actor: person() };
     assert_eq!(decide(None, &Command::Pause, &ctx).unwrap_err().code(), "no_such_run");
 }
@@ -345,7 +253,8 @@ fn a_run_that_is_there_is_not_made_again_and_one_that_is_not_obeys_nothing() {
 #[test]
 fn a_newer_reason_for_a_person_is_heard_once() {
     let mut story = in_state(NeedsHumanReview);
-    let look = Command::Escalate { reason: "closed_unmerged".to_owned(), message: "the forge says so".to_owned() };
+    let look =
+        Command::Escalate { reason: "closed_unmerged".to_owned(), message: "the forge says so".to_owned() };
     story.engine(look.clone());
     assert_eq!(story.run().reason.code, "closed_unmerged");
     assert_eq!(story.row.as_ref().map(|row| row.reason.as_str()), Some("closed_unmerged"));

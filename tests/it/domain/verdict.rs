@@ -56,6 +56,10 @@ fn each_trouble_has_its_word() {
     ];
     for (agent, changed, checks, word, grade) in cases {
         let graded = verdict(Evidence { agent, changed, checks });
-        assert_eq!((graded.reason_code.as_str(), graded.grade), (word, grade), "{agent:?} {changed} {checks:?}");
+        assert_eq!(
+            (graded.reason_code.as_str(), graded.grade),
+            (word, grade),
+            "{agent:?} {changed} {checks:?}"
+        );
     }
 }
