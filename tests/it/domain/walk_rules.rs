@@ -99,7 +99,13 @@ pub fn steps_are_allowed(
 }
 
 /// I10: in a held state only what a person ordered or approved may begin, and the question itself.
+///
+/// And a pull request is opened only for a commit that is at the remote.
 fn may_begin(run: &Run, step: Step, person: bool) -> bool {
+    if step == Step::PrCreate {
+        let Gate::Approved { request, .. } = &run.gate else { return false };
+        return run.pushed.as_ref().is_some_and(|pushed| pushed.sha == request.binding.head_sha);
+    }
     match run.state {
         State::Paused | State::FailedRetryable | State::Done | State::Skipped | State::FailedTerminal => {
             false
