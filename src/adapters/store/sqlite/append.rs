@@ -6,6 +6,7 @@ use rusqlite::Connection;
 
 use super::Answer;
 use super::error::{Trouble, edge, sql};
+use super::event_row;
 use super::rows::{self, Head};
 use super::transaction::Transaction;
 use crate::adapters::store::chain::{GENESIS, Link};
@@ -96,7 +97,7 @@ fn append_one(db: &Connection, request: Request) -> Result<Vec<Recorded>, Troubl
             body: &body,
         };
         let hash = link.hash(&prev);
-        let seq = EventSeq(rows::insert_event(db, &link, &prev, &hash)?);
+        let seq = EventSeq(event_row::insert_event(db, &link, &prev, &hash)?);
         let recorded = recorded(&append, index, seq, version, event, state);
         match &mut head {
             Some(head) => {
@@ -126,22 +127,23 @@ fn checked_head(db: &Connection, append: &Append) -> Result<Option<Head>, Troubl
         return Err(StoreError::Fenced { run: run.clone() }.into());
     }
     if let Some(key) = &append.key
-        && rows::has_key(db, run, key)?
+        && event_row::has_key(db, run, key)?
     {
         return Err(StoreError::KeyTaken { run: run.clone(), key: key.clone() }.into());
     }
-    let head = rows::head_of(db, run)?;
-    let actual = head.as_ref().map_or(Version(0), |head| head.row.version);
+    let found = rows::head_to_append(db, run)?;
+    let actual = found.as_ref().map_or(Version(0), |(head, _)| head.row.version);
     if actual != append.expected {
         return Err(StoreError::Conflict { run: run.clone(), expected: append.expected, actual }.into());
     }
-    if let Some(head) = &head
-        && !rows::is_last_event(db, head)?
-    {
-        let why = format!("the row of run `{run}` is not what its events say; rebuild the projections");
-        return Err(Trouble::Row(why));
+    match found {
+        Some((_, false)) => {
+            let why = format!("the row of run `{run}` is not what its events say; rebuild the projections");
+            Err(Trouble::Row(why))
+        }
+        Some((head, true)) => Ok(Some(head)),
+        None => Ok(None),
     }
-    Ok(head)
 }
 
 /// Projects what an event says besides its run's row.
