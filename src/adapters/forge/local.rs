@@ -231,7 +231,7 @@ impl Link<'_> {
         let answer = self
             .git()
             .transfer()
-            .run(["push", "--quiet", "--no-verify", "--atomic"])
+            .run(["push", "--no-verify", "--atomic", "--porcelain"])
             .arg(format!("--force-with-lease={pull}:"))
             .arg(format!("--force-with-lease={head}:"))
             .arg("--")
@@ -241,7 +241,9 @@ impl Link<'_> {
             .answer()
             .map_err(|err| ForgeError::Unavailable(err.to_string()))?;
         if answer.code == Some(0) {
-            return Ok(Ok(OpenedPr { number, url: Some(document.url), found: false }));
+            // A row with `*` is a ref that this push made; the same push by somebody else a moment ago leaves none.
+            let made = answer.stdout.split(|byte| *byte == b'\n').any(|row| row.starts_with(b"*\t"));
+            return Ok(Ok(OpenedPr { number, url: Some(document.url), found: !made }));
         }
         Ok(Err(said(&answer)))
     }

@@ -4,7 +4,7 @@
 //! [`RepoSlug::key`] says, so two owners with the same repository name never meet.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,16 @@ const HARMLESS: [&str; 6] = [
     "missingSpaceBeforeEmail",
     "missingNameBeforeEmail",
 ];
+
+/// What a control repository is set to: objects are checked on their way in and flushed to the disk before a ref names them,
+/// and one commit can be fetched by its id.
+const SETTINGS: &str = "[transfer]
+	fsckObjects = true
+[uploadpack]
+	allowAnySHA1InWant = true
+[core]
+	fsync = committed
+";
 
 /// The file in a control repository that says that it was made to the end.
 const READY: &str = "agentpr-ready";
@@ -113,14 +123,10 @@ impl ControlRepos {
             .run(["init", "--quiet", "--bare", "--template=", "--"])
             .arg(show(&path))
             .output()?;
-        let set =
-            |name: &str, value: &str| self.git.on(&path).run(["config", "--local", name, value]).output();
-        set("transfer.fsckObjects", "true")?;
-        set("uploadpack.allowAnySHA1InWant", "true")?;
-        set("receive.denyNonFastForwards", "true")?;
-        for fault in HARMLESS {
-            set(&format!("fetch.fsck.{fault}"), "ignore")?;
-        }
+        let harmless: String = HARMLESS.iter().map(|fault| format!("\t{fault} = ignore\n")).collect();
+        let settings = format!("{SETTINGS}[fetch \"fsck\"]\n{harmless}");
+        let mut config = OpenOptions::new().append(true).open(path.join("config")).map_err(failed)?;
+        config.write_all(settings.as_bytes()).map_err(failed)?;
         std::fs::write(path.join(READY), b"").map_err(failed)?;
         Ok(path)
     }

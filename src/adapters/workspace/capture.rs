@@ -82,10 +82,6 @@ impl Look<'_> {
             .run(["init", "--quiet", "--bare", "--template=", "--"])
             .arg(show(&repository))
             .output()?;
-        // `bare` would forbid a work tree; the modes and links of the files are part of the change.
-        for (name, value) in [("core.bare", "false"), ("core.fileMode", "true"), ("core.symlinks", "true")] {
-            git.on(&repository).run(["config", "--local", name, value]).output()?;
-        }
         let control = self.workspace.control.path(&self.order.repo);
         // Where the remote's history is cut off, it is cut off here too.
         let shallow = control.join("shallow");

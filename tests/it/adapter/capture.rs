@@ -237,3 +237,37 @@ async fn two_owners_with_the_same_repository_name_do_not_meet() {
         assert_eq!(text, format!("{owner}\n"));
     }
 }
+
+#[tokio::test]
+async fn an_emptied_workspace_is_a_change_like_any_other() {
+    let (world, id, spec, prepared, files) = prepared(&[("a", "1\n"), ("b/c", "2\n")]).await;
+    fs::remove_file(files.join("a")).unwrap();
+    fs::remove_dir_all(files.join("b")).unwrap();
+    let change = world.capture(&id, &spec, &prepared).await.unwrap().unwrap();
+    assert_eq!(
+        (world.files(&spec, &change.head_sha).len(), change.stat.files, change.stat.deletions),
+        (0, 2, 2)
+    );
+}
+
+#[tokio::test]
+async fn a_pipe_among_the_files_does_not_hold_the_capture() {
+    let (world, id, spec, prepared, files) = prepared(&[("a", "1\n")]).await;
+    let make = |name: &str| std::process::Command::new("mkfifo").arg(files.join(name)).status().unwrap();
+    assert!(make("new").success());
+    put(&files.join("b"), "2\n");
+    let change = world.capture(&id, &spec, &prepared).await.unwrap().unwrap();
+    assert_eq!(world.files(&spec, &change.head_sha).len(), 2);
+    fs::remove_file(files.join("a")).unwrap();
+    assert!(make("a").success());
+    let refused = world.capture(&id, &spec, &prepared).await;
+    assert!(matches!(&refused, Err(WorkspaceError::Failed(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_folder_that_looks_like_a_git_directory_is_refused() {
+    let (world, id, spec, prepared, files) = prepared(&[("a", "1\n")]).await;
+    put(&files.join("x/.GIT/config"), "[core]\n");
+    let refused = world.capture(&id, &spec, &prepared).await;
+    assert!(matches!(&refused, Err(WorkspaceError::Failed(_))), "{refused:?}");
+}
