@@ -207,6 +207,10 @@ impl Link<'_> {
                 let why = format!("pull request {} for `{}` is not ours", other.number, wanted.head.branch);
                 return Err(ForgeError::Refused(why));
             }
+            let head = self.branch_head(&wanted.head.branch)?;
+            if head.as_ref() != Some(&wanted.head.sha) {
+                return Err(moved(&wanted.head.branch, head.as_ref()));
+            }
             let highest = pulls.iter().map(|found| found.number.get()).max().unwrap_or(0);
             let Some(number) = highest.checked_add(1).and_then(PrNumber::new) else { break };
             match self.create(number, wanted)? {

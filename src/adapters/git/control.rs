@@ -95,7 +95,10 @@ impl ControlRepos {
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(failed)?;
         loop {
             match flock(&file, FlockOperation::LockExclusive) {
-                Ok(()) => return Ok(ControlLock { _file: file }),
+                Ok(()) => {
+                    clear_stale_locks(&self.path(repo));
+                    return Ok(ControlLock { _file: file });
+                }
                 Err(rustix::io::Errno::INTR) => {}
                 Err(errno) => return Err(failed(errno.into())),
             }
@@ -145,6 +148,31 @@ impl ControlRepos {
     /// The ref that keeps a run's newest captured commit.
     pub fn head_ref(run: &RunId) -> String {
         format!("refs/agent/{run}/head")
+    }
+}
+
+/// Removes git's own lock files, which a git that was killed leaves behind and which would stop every later one.
+///
+/// Only who holds the [`ControlLock`] writes refs, so no living command of ours owns one. What cannot be removed is
+/// reported by the command it stops.
+fn clear_stale_locks(repository: &Path) {
+    let mut folders = vec![repository.join("refs")];
+    let mut files: Vec<PathBuf> = ["packed-refs.lock", "shallow.lock", "config.lock", "HEAD.lock"]
+        .iter()
+        .map(|name| repository.join(name))
+        .collect();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "lock") {
+                files.push(path);
+            }
+        }
+    }
+    for file in files {
+        let _absent = std::fs::remove_file(file);
     }
 }
 

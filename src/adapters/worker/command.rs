@@ -87,6 +87,7 @@ impl CommandWorker {
             return Err(WorkerError::Unavailable(why));
         }
         let program = line.program.display().to_string();
+        clear_index_lock(&order.workspace);
         let name = format!("attempt-{}.log", order.attempt);
         let mut group = self.group_order(line, order)?;
         group.live_log = Some(self.artifacts.absolute(&format!("{}/{name}", order.run)));
@@ -134,6 +135,15 @@ impl CommandWorker {
             output_cap: OUTPUT_CAP,
             live_log: None,
         })
+    }
+}
+
+/// Removes the lock that an agent's git leaves when an earlier attempt was killed; the next agent could not commit.
+fn clear_index_lock(workspace: &Path) {
+    let git_dir = workspace.join(".git");
+    // Through a link the lock of another repository would be removed.
+    if git_dir.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+        let _absent = std::fs::remove_file(git_dir.join("index.lock"));
     }
 }
 

@@ -271,3 +271,17 @@ async fn a_folder_that_looks_like_a_git_directory_is_refused() {
     let refused = world.capture(&id, &spec, &prepared).await;
     assert!(matches!(&refused, Err(WorkspaceError::Failed(_))), "{refused:?}");
 }
+
+#[tokio::test]
+async fn locks_of_a_killed_git_stop_nobody() {
+    let (world, id, spec, prepared, files) = prepared(&[("a", "1\n")]).await;
+    let control = world.control.path(&spec.repo);
+    for name in ["packed-refs.lock", "shallow.lock", &format!("refs/agent/{id}/head.lock")] {
+        put(&control.join(name), "");
+    }
+    put(&files.join(".git/index.lock"), "");
+    let report = world.work(&id, &spec, "write a 2\ncommit mine").await;
+    assert_eq!(report.evidence.exit_code, Some(0));
+    assert!(world.capture(&id, &spec, &prepared).await.unwrap().is_some());
+    assert!(world.workspace.prepare(&run().0, &run().1).await.is_ok());
+}
