@@ -190,9 +190,13 @@ async fn a_submodule_stays_as_the_base_has_it_and_is_not_looked_into() {
 #[tokio::test]
 async fn a_change_beyond_the_cap_is_refused() {
     let (world, id, spec, prepared, files) = prepared(&[("a", "1\n")]).await;
-    fs::write(files.join("big"), vec![7; 5 * 1024 * 1024]).unwrap();
-    let refused = world.capture(&id, &spec, &prepared).await.unwrap_err();
-    assert!(matches!(refused, WorkspaceError::TooBig { .. }), "{refused}");
+    for name in ["big", "a"] {
+        fs::write(files.join(name), vec![7; 5 * 1024 * 1024]).unwrap();
+        let refused = world.capture(&id, &spec, &prepared).await.unwrap_err();
+        assert!(matches!(refused, WorkspaceError::TooBig { .. }), "{refused}");
+        fs::write(files.join(name), "small\n").unwrap();
+    }
+    assert!(world.capture(&id, &spec, &prepared).await.is_ok());
 }
 
 #[tokio::test]

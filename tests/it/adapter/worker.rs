@@ -83,3 +83,16 @@ async fn an_order_that_cannot_be_carried_out_is_an_error() {
     let refused = world.workers.run(&nowhere, &ignore, &CancellationToken::new()).await.unwrap_err();
     assert!(matches!(refused, WorkerError::Unavailable(_)), "{refused}");
 }
+
+#[tokio::test]
+async fn the_prompt_is_not_written_through_a_link_of_the_agents() {
+    let world = World::new();
+    let victim = world.root.path().join("victim");
+    put(&victim, "untouched");
+    let mut wanted = order(&world, format!("command:ln -sf {}", victim.display()));
+    wanted.extra_args =
+        vec![world.environment.runtime_dir(&wanted.run).join("prompt.md").display().to_string()];
+    assert_eq!(outcome(&world, &wanted).await, AttemptOutcome::Succeeded);
+    assert_eq!(outcome(&world, &wanted).await, AttemptOutcome::Succeeded);
+    assert_eq!(std::fs::read_to_string(&victim).unwrap(), "untouched");
+}
