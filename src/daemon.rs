@@ -1,16 +1,105 @@
-//! Wiring: which adapter stands behind which port.
+//! The composition root: the one place that knows every adapter, and hands them to the app.
 
 use std::sync::Arc;
 
-use crate::app::{App, AppError, OperatorNotifier};
-use crate::config::Config;
+use crate::adapters::artifact::ArtifactStore;
+use crate::adapters::check::CheckRunner;
+use crate::adapters::clock::SystemClock;
+use crate::adapters::forge::local::LocalForge;
+use crate::adapters::git::control::ControlRepos;
+use crate::adapters::git::program::Git;
+use crate::adapters::git::remote::Remotes;
+use crate::adapters::local::GitLocalRepos;
+use crate::adapters::probe::SystemProbe;
+use crate::adapters::process::environment::ChildEnvironment;
+use crate::adapters::process::overrides::Overrides;
+use crate::adapters::random::SystemRandom;
+use crate::adapters::store::owner::this_process;
+use crate::adapters::store::sqlite::SqliteStore;
+use crate::adapters::worker::Workers;
+use crate::adapters::workspace::{CHANGE_CAP, GitWorkspace, WorkspaceSettings};
+use crate::app::{App, AppError, OperatorNotifier, Ports, Settings};
+use crate::config::{Config, Origin};
 use crate::surfaces::cli::{Access, Wire};
 
-/// Puts the app together from the adapters of this program.
+/// Wires this machine's adapters.
 pub struct Wiring;
 
 impl Wire for Wiring {
-    fn open(&self, config: &Config, _: Access, _: Arc<dyn OperatorNotifier>) -> Result<App, AppError> {
-        Err(AppError::Invalid(format!("no store is wired for `{}`", config.db.value.display())))
+    fn open(
+        &self,
+        config: &Config,
+        access: Access,
+        notifier: Arc<dyn OperatorNotifier>,
+    ) -> Result<App, AppError> {
+        let store = Arc::new(open_store(config, access)?);
+        let parent = &config.parent_env;
+        let search_path = config.search_path.to_string_lossy().into_owned();
+        let data_dir = absolute(&config.data_dir.value)?;
+        let workspace_root = absolute(&config.workspace_root.value)?;
+        let git = Git::new(parent);
+        let control = ControlRepos::new(data_dir.clone(), git.clone());
+        let remotes = Remotes::new(absolute(&config.forge_root.value)?);
+        let artifacts = Arc::new(ArtifactStore::new(data_dir.join("artifacts")));
+        let environment = ChildEnvironment::new(data_dir.clone(), parent, overrides(config)?);
+        let workspace = WorkspaceSettings {
+            data_dir,
+            workspace_root: workspace_root.clone(),
+            author_name: config.commit_name.value.clone(),
+            author_email: config.commit_email.value.clone(),
+            change_cap: CHANGE_CAP,
+        };
+        let ports = Ports {
+            upkeep: Arc::clone(&store) as Arc<_>,
+            store,
+            clock: Arc::new(SystemClock::new()),
+            random: Arc::new(SystemRandom),
+            probe: Arc::new(SystemProbe::new(std::env::split_paths(&config.search_path).collect())),
+            workspace: Arc::new(GitWorkspace::new(workspace, remotes.clone(), control.clone())),
+            worker: Arc::new(Workers::new(environment.clone(), Arc::clone(&artifacts) as Arc<_>)),
+            checks: Arc::new(CheckRunner::new(
+                environment,
+                control.clone(),
+                Arc::clone(&artifacts) as Arc<_>,
+            )),
+            forge: Arc::new(LocalForge::new(remotes, control)),
+            artifacts,
+            local: Arc::new(GitLocalRepos::new(git, search_path)),
+            notifier,
+        };
+        let settings = Settings {
+            owner: this_process("agentpr"),
+            branch_prefix: config.branch_prefix.value.clone(),
+            max_parallel: config.max_parallel.value,
+            limits: config.limits.clone(),
+            agent: config.agent.value.clone(),
+            workspace_root,
+            integration_root: absolute(&config.integration_root.value)?,
+        };
+        Ok(App::new(ports, settings))
     }
+}
+
+fn open_store(config: &Config, access: Access) -> Result<SqliteStore, AppError> {
+    let path = absolute(&config.db.value)?;
+    let nobody_named_it = config.db.origin == Origin::Default;
+    Ok(match access {
+        Access::Read => SqliteStore::open_read_only(&path)?,
+        Access::Create => SqliteStore::create(&path)?,
+        Access::CreateDefault if nobody_named_it => SqliteStore::create(&path)?,
+        Access::Write | Access::CreateDefault => SqliteStore::open(&path)?,
+    })
+}
+
+fn overrides(config: &Config) -> Result<Overrides, AppError> {
+    match &config.runtime_env_overrides.value {
+        None => Ok(Overrides::default()),
+        Some(path) => Overrides::load(path).map_err(|err| AppError::Invalid(err.to_string())),
+    }
+}
+
+/// A path that means the same in every directory: git and agents are started elsewhere.
+fn absolute(path: &std::path::Path) -> Result<std::path::PathBuf, AppError> {
+    std::path::absolute(path)
+        .map_err(|err| AppError::Invalid(format!("`{}` is not a path: {err}", path.display())))
 }

@@ -8,6 +8,7 @@ pub mod check;
 pub mod clock;
 pub mod forge;
 pub mod git;
+pub mod local;
 pub mod probe;
 pub mod process;
 pub mod random;

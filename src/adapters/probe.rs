@@ -49,7 +49,8 @@ impl Probe for SystemProbe {
     fn project_programs(&self, repository: &Path) -> Vec<(&'static str, String)> {
         let has = |name: &str| repository.join(name).exists();
         let mut programs = Vec::new();
-        let python_files = ["pyproject.toml", "requirements.txt", "requirements-dev.txt", "setup.py", "setup.cfg"];
+        let python_files =
+            ["pyproject.toml", "requirements.txt", "requirements-dev.txt", "setup.py", "setup.cfg"];
         if python_files.iter().any(|name| has(name)) {
             programs.push(("python", "python3".to_owned()));
         }

@@ -66,9 +66,12 @@ impl App {
                 "the run has no workspace yet: `agentpr run-prepare` makes one".to_owned(),
             ));
         }
-        let agent = step.agent.clone().or_else(|| run.spec.agent.clone()).or_else(|| self.settings.agent.clone());
+        let agent =
+            step.agent.clone().or_else(|| run.spec.agent.clone()).or_else(|| self.settings.agent.clone());
         let agent = agent.ok_or_else(|| {
-            AppError::Invalid("no agent is named: add --agent, such as `--agent 'command:./my-agent --flag'`".to_owned())
+            AppError::Invalid(
+                "no agent is named: add --agent, such as `--agent 'command:./my-agent --flag'`".to_owned(),
+            )
         })?;
         self.ports.worker.probe(&agent)?;
 
@@ -94,7 +97,8 @@ impl App {
         if !captured || explored {
             return Ok(AgentStepReport { run: ended.run, outcome, evidence, passed: explored });
         }
-        if matches!(ended.run.state, State::Paused | State::NeedsHumanReview) || ended.run.state.is_terminal() {
+        if matches!(ended.run.state, State::Paused | State::NeedsHumanReview) || ended.run.state.is_terminal()
+        {
             return Ok(AgentStepReport { run: ended.run, outcome, evidence, passed: false });
         }
         let checks = Order { step: Step::Checks, actor: actor.clone(), detail: Detail::Checks { flow } };

@@ -67,10 +67,14 @@ impl App {
             self.program(&mut report, program);
         }
         match &self.settings.agent {
-            None => report.warnings.push("no agent is configured: name one with --agent or `agent` in the configuration".to_owned()),
+            None => report.warnings.push(
+                "no agent is configured: name one with --agent or `agent` in the configuration".to_owned(),
+            ),
             Some(agent) => match self.ports.worker.probe(agent) {
                 Ok(()) => report.add("agent", true, agent.clone(), ""),
-                Err(err) => report.add("agent", false, err.to_string(), "correct `agent` in the configuration"),
+                Err(err) => {
+                    report.add("agent", false, err.to_string(), "correct `agent` in the configuration")
+                }
             },
         }
         report
@@ -101,7 +105,12 @@ impl App {
         let prepare = format!("run `agentpr run-prepare --run-id {run_id}`");
         report.add("repo.exists", probe.exists(&path), shown.clone(), &prepare);
         let inside = probe.is_within(&path, &self.settings.workspace_root);
-        report.add("repo.scope", inside, shown.clone(), "the workspace must lie in the workspace root, links followed");
+        report.add(
+            "repo.scope",
+            inside,
+            shown.clone(),
+            "the workspace must lie in the workspace root, links followed",
+        );
         let git = path.join(".git");
         let writable = probe.exists(&git) && probe.writable(&git).is_ok();
         report.add("git.write", writable, git.display().to_string(), &prepare);
@@ -120,7 +129,10 @@ impl App {
             self.program(&mut report, &program);
         }
         if order.network {
-            report.warnings.push("package registries were not asked: whether they answer shows when a check needs one".to_owned());
+            report.warnings.push(
+                "package registries were not asked: whether they answer shows when a check needs one"
+                    .to_owned(),
+            );
         }
         Ok(report)
     }

@@ -158,7 +158,9 @@ impl Engine {
             Inbound::Finished { run, result } => self.rest(run, result),
         }
         let due = if self.stopping { Vec::new() } else { self.due()? };
-        if self.options.max_loops.is_some_and(|max| self.report.loops >= max) && due.is_empty() && self.busy.is_empty()
+        if self.options.max_loops.is_some_and(|max| self.report.loops >= max)
+            && due.is_empty()
+            && self.busy.is_empty()
         {
             self.stopping = true;
         }
@@ -177,7 +179,9 @@ impl Engine {
             let due = match due {
                 Due::Command(command) => command.name().to_owned(),
                 Due::Perform(step) => format!("perform {}", step.name()),
-                Due::Wait(Wait::Attempt(step)) => format!("see whether the {} attempt still runs", step.name()),
+                Due::Wait(Wait::Attempt(step)) => {
+                    format!("see whether the {} attempt still runs", step.name())
+                }
                 Due::Wait(_) => continue,
             };
             lines.push(DueLine { run, state, due });

@@ -32,7 +32,12 @@ impl App {
     /// # Errors
     /// [`AppError::Refused`] when the state does not fit; a step that fails leaves the run in `FAILED_RETRYABLE`, and its reason
     /// is in the run.
-    pub async fn prepare_by_hand(&self, run_id: &RunId, actor: &Actor, shutdown: &CancellationToken) -> Result<Run, AppError> {
+    pub async fn prepare_by_hand(
+        &self,
+        run_id: &RunId,
+        actor: &Actor,
+        shutdown: &CancellationToken,
+    ) -> Result<Run, AppError> {
         if self.run(run_id)?.state == State::Queued {
             self.execute(run_id, &Command::StartDiscovery, &super::execute::By::actor(actor.clone()))?;
         }
@@ -57,7 +62,11 @@ impl App {
     ) -> Result<Run, AppError> {
         let run = self.run(run_id)?;
         if !matches!(run.state, State::LocalValidating | State::NeedsHumanReview | State::Pushed) {
-            return Err(refused(run_id, Some(&run), Rejection::Illegal { command: "push", state: run.state }));
+            return Err(refused(
+                run_id,
+                Some(&run),
+                Rejection::Illegal { command: "push", state: run.state },
+            ));
         }
         super::submit::check_text("description of the changes", &order.changes, 64 * 1024)?;
         let hold = self.hold(run_id, shutdown).await?;
@@ -72,9 +81,10 @@ impl App {
         }
         self.execute(run_id, &Command::NoteChange { change }, &hold.by(actor))?;
         let checked = self.evidence_by_hand(&hold, actor).await?;
-        let accepted = order.accept_missing_evidence.as_ref().filter(|_| {
-            matches!(checked.evidence(), Some(CheckOutcome::NoEvidence) | None)
-        });
+        let accepted = order
+            .accept_missing_evidence
+            .as_ref()
+            .filter(|_| matches!(checked.evidence(), Some(CheckOutcome::NoEvidence) | None));
         if checked.evidence() != Some(CheckOutcome::Passed) && accepted.is_none() {
             return Err(refused(run_id, Some(&checked), Rejection::NoEvidence));
         }

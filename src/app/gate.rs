@@ -67,17 +67,27 @@ pub struct Confirmation {
 
 impl App {
     /// Computes what an approval is bound to, as it is now.
-    pub(crate) async fn facts(&self, run: &Run, title: &str, body: &str, card: &PolicyReport) -> Result<PrBinding, AppError> {
-        let (prepared, change) = run.prepared.as_ref().zip(run.change.as_ref()).ok_or_else(|| no_change(run))?;
+    pub(crate) async fn facts(
+        &self,
+        run: &Run,
+        title: &str,
+        body: &str,
+        card: &PolicyReport,
+    ) -> Result<PrBinding, AppError> {
+        let (prepared, change) =
+            run.prepared.as_ref().zip(run.change.as_ref()).ok_or_else(|| no_change(run))?;
         let forge = &self.ports.forge;
         let base_sha = forge.branch_head(&run.spec, &prepared.base_branch).await?.ok_or_else(|| {
             AppError::Invalid(format!("the remote has no branch `{}` any more", prepared.base_branch))
         })?;
         let at_remote = match &run.pushed {
-            Some(pushed) if pushed.sha == change.head_sha => forge.branch_head(&run.spec, &pushed.branch).await?,
+            Some(pushed) if pushed.sha == change.head_sha => {
+                forge.branch_head(&run.spec, &pushed.branch).await?
+            }
             Some(_) | None => None,
         };
-        let inspection = self.ports.workspace.inspect(&run.spec.repo, &prepared.base_sha, &change.head_sha).await?;
+        let inspection =
+            self.ports.workspace.inspect(&run.spec.repo, &prepared.base_sha, &change.head_sha).await?;
         Ok(PrBinding {
             repo: run.spec.repo.clone(),
             repo_id: forge.repo_id(&run.spec).await?,
@@ -94,8 +104,10 @@ impl App {
 
     /// What a person is shown about the newest change.
     async fn card(&self, run: &Run, accepted_because: Option<String>) -> Result<PolicyReport, AppError> {
-        let (prepared, change) = run.prepared.as_ref().zip(run.change.as_ref()).ok_or_else(|| no_change(run))?;
-        let inspection = self.ports.workspace.inspect(&run.spec.repo, &prepared.base_sha, &change.head_sha).await?;
+        let (prepared, change) =
+            run.prepared.as_ref().zip(run.change.as_ref()).ok_or_else(|| no_change(run))?;
+        let inspection =
+            self.ports.workspace.inspect(&run.spec.repo, &prepared.base_sha, &change.head_sha).await?;
         let mut paths = inspection.paths;
         paths.truncate(CARD_PATHS);
         Ok(PolicyReport {
@@ -114,7 +126,12 @@ impl App {
     }
 
     /// Makes a request and its token from facts computed now; nothing is recorded yet.
-    pub(crate) async fn make_request(&self, run: &Run, text: &PrText, requester: &Actor) -> Result<Issued, AppError> {
+    pub(crate) async fn make_request(
+        &self,
+        run: &Run,
+        text: &PrText,
+        requester: &Actor,
+    ) -> Result<Issued, AppError> {
         let title = text.title.clone().unwrap_or_else(|| run.spec.pr_title());
         if title.trim().is_empty() || title.contains(['\n', '\r', '\0']) {
             return Err(AppError::Invalid("a pull request needs a title of one line".to_owned()));
@@ -143,7 +160,12 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::Refused`], or what computing the facts met.
-    pub async fn request_pr(&self, run_id: &RunId, text: &PrText, actor: &Actor) -> Result<(Issued, Executed), AppError> {
+    pub async fn request_pr(
+        &self,
+        run_id: &RunId,
+        text: &PrText,
+        actor: &Actor,
+    ) -> Result<(Issued, Executed), AppError> {
         let run = self.run(run_id)?;
         if run.change.is_none() || run.prepared.is_none() {
             return Err(no_change(&run));
@@ -160,7 +182,12 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::RequestFileMismatch`], [`AppError::Refused`] with the gate's reason, or what computing the facts met.
-    pub async fn confirm(&self, run_id: &RunId, confirmation: &Confirmation, actor: &Actor) -> Result<Executed, AppError> {
+    pub async fn confirm(
+        &self,
+        run_id: &RunId,
+        confirmation: &Confirmation,
+        actor: &Actor,
+    ) -> Result<Executed, AppError> {
         let run = self.run(run_id)?;
         if let (Some(claimed), Gate::Open { request, .. }) = (&confirmation.claimed, &run.gate) {
             compare_claim(claimed, request)?;
@@ -187,7 +214,11 @@ impl App {
     ///
     /// # Errors
     /// [`StoreError::LeaseHeld`] when an engine is at it already; otherwise what the steps met.
-    pub async fn complete_approved(&self, run_id: &RunId, shutdown: &CancellationToken) -> Result<Run, AppError> {
+    pub async fn complete_approved(
+        &self,
+        run_id: &RunId,
+        shutdown: &CancellationToken,
+    ) -> Result<Run, AppError> {
         let hold = self.hold(run_id, shutdown).await?;
         // Two steps, push and pull request; a third round sees that nothing is left.
         for _ in 0..3 {
@@ -196,9 +227,7 @@ impl App {
                 Due::Perform(step @ (Step::Push | Step::PrCreate)) => {
                     self.perform(&hold, &Order::unattended(step)).await?;
                 }
-                Due::Command(_)
-                | Due::Perform(_)
-                | Due::Wait(_) => break,
+                Due::Command(_) | Due::Perform(_) | Due::Wait(_) => break,
             }
         }
         self.run(run_id)
@@ -208,7 +237,11 @@ impl App {
     ///
     /// # Errors
     /// What the steps met.
-    pub async fn complete_or_wait(&self, run_id: &RunId, shutdown: &CancellationToken) -> Result<Run, AppError> {
+    pub async fn complete_or_wait(
+        &self,
+        run_id: &RunId,
+        shutdown: &CancellationToken,
+    ) -> Result<Run, AppError> {
         for _ in 0..300 {
             match self.complete_approved(run_id, shutdown).await {
                 Err(AppError::Store(StoreError::LeaseHeld { .. })) => {}
@@ -228,7 +261,11 @@ impl App {
     fn random_digits(&self, count: usize) -> Result<String, AppError> {
         let mut bytes = vec![0_u8; count];
         self.ports.random.fill(&mut bytes)?;
-        Ok(bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte & 31))).map(|digit| char::from(*digit)).collect())
+        Ok(bytes
+            .iter()
+            .filter_map(|byte| ALPHABET.get(usize::from(byte & 31)))
+            .map(|digit| char::from(*digit))
+            .collect())
     }
 }
 
@@ -295,7 +332,10 @@ fn default_body(run: &Run) -> String {
         body.push_str(":\n");
         for result in &report.results {
             let mark = if result.passed() { "passed" } else { "failed" };
-            body.push_str(&format!("\n- `{}`: {mark}", result.command.replace('`', "'")));
+            body.push_str("\n- `");
+            body.push_str(&result.command.replace('`', "'"));
+            body.push_str("`: ");
+            body.push_str(mark);
         }
     }
     body

@@ -1,6 +1,7 @@
 //! Holding a run: one performer at a time, fenced, with a heartbeat, and stopped when a person says so.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
@@ -14,7 +15,7 @@ use crate::domain::evidence::{AttemptEvidence, Step};
 use crate::domain::id::RunId;
 use crate::domain::run::Run;
 use crate::domain::state::State;
-use crate::ports::store::{EventStore, LEASE_TTL, Lease, StoreError};
+use crate::ports::store::{EventStore, LEASE_TTL, Lease, LeaseOwner, StoreError};
 
 /// How often a performer looks whether a person paused or ended its run: soon enough for a person to see it stop.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -63,12 +64,18 @@ impl App {
     /// # Errors
     /// [`StoreError::LeaseHeld`] when somebody else works on it; then nothing was touched.
     pub async fn hold(&self, run: &RunId, shutdown: &CancellationToken) -> Result<Hold, AppError> {
-        let lease = self.ports.store.take_lease(run, &self.settings.owner, &self.ports.clock.now())?;
+        let owner = LeaseOwner { name: self.hold_name(), ..self.settings.owner.clone() };
+        let lease = self.ports.store.take_lease(run, &owner, &self.ports.clock.now())?;
         let stop = shutdown.child_token();
         let watch = self.watch(&lease, &stop);
         let hold = Hold { lease, store: Arc::clone(&self.ports.store), stop, watch };
         self.end_interrupted(&hold).await?;
         Ok(hold)
+    }
+
+    /// A name no other hold of this process has: two performers in one process exclude each other too.
+    fn hold_name(&self) -> String {
+        format!("{}-{}", self.settings.owner.name, self.holds.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Ends the attempt an earlier performer left open: whoever holds the lease knows that nobody performs it any more.

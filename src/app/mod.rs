@@ -22,6 +22,7 @@ pub mod views;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use crate::domain::id::{BranchName, InvalidId, RunId};
 use crate::domain::spec::Limits;
@@ -29,6 +30,7 @@ use crate::ports::artifact::Artifacts;
 use crate::ports::check::Checks;
 use crate::ports::clock::Clock;
 use crate::ports::forge::Forge;
+use crate::ports::local::LocalRepos;
 use crate::ports::notifier::Notifier;
 use crate::ports::probe::Probe;
 use crate::ports::random::Random;
@@ -40,7 +42,9 @@ pub use crate::ports::artifact::ArtifactError;
 pub use crate::ports::check::ChecksError;
 pub use crate::ports::forge::ForgeError;
 pub use crate::ports::notifier::Notifier as OperatorNotifier;
-pub use crate::ports::store::{EventStore as Log, LeaseOwner as Owner, RebuildReport, RunQuery, StoreError, VerifyReport};
+pub use crate::ports::store::{
+    EventStore as Log, LeaseOwner as Owner, RebuildReport, RunQuery, StoreError, VerifyReport,
+};
 pub use crate::ports::worker::WorkerError;
 pub use crate::ports::workspace::WorkspaceError;
 pub use error::AppError;
@@ -49,6 +53,8 @@ pub use error::AppError;
 pub struct App {
     pub(crate) ports: Ports,
     pub(crate) settings: Settings,
+    /// Holds taken so far; each gets a number of its own.
+    holds: AtomicU64,
 }
 
 /// The adapters behind the ports.
@@ -65,6 +71,7 @@ pub struct Ports {
     pub checks: Arc<dyn Checks>,
     pub forge: Arc<dyn Forge>,
     pub artifacts: Arc<dyn Artifacts>,
+    pub local: Arc<dyn LocalRepos>,
     pub notifier: Arc<dyn Notifier>,
 }
 
@@ -90,7 +97,7 @@ pub struct Settings {
 impl App {
     /// Puts the app together.
     pub fn new(ports: Ports, settings: Settings) -> Self {
-        Self { ports, settings }
+        Self { ports, settings, holds: AtomicU64::new(0) }
     }
 
     /// What the operator configured.
@@ -111,6 +118,11 @@ impl App {
     /// Files of runs.
     pub fn artifacts(&self) -> &dyn Artifacts {
         &*self.ports.artifacts
+    }
+
+    /// Repositories on this machine.
+    pub fn local(&self) -> &dyn LocalRepos {
+        &*self.ports.local
     }
 
     /// Both clocks, read now.

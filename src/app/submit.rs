@@ -42,7 +42,12 @@ impl App {
     /// # Errors
     /// [`AppError::Invalid`] for a task that is too long or not text, [`AppError::Worker`] for an agent that cannot be run,
     /// [`AppError::Refused`] when the name is taken.
-    pub fn submit(&self, order: RunOrder, actor: &Actor, key: Option<IdempotencyKey>) -> Result<Executed, AppError> {
+    pub fn submit(
+        &self,
+        order: RunOrder,
+        actor: &Actor,
+        key: Option<IdempotencyKey>,
+    ) -> Result<Executed, AppError> {
         check_text("task", &order.task, MAX_TASK_BYTES)?;
         check_text("prompt version", &order.prompt_version, 200)?;
         if let Some(agent) = &order.agent {
@@ -78,7 +83,9 @@ impl App {
 pub(super) fn check_text(what: &str, text: &str, limit: usize) -> Result<(), AppError> {
     if text.len() > limit {
         let size = text.len();
-        return Err(AppError::Invalid(format!("the {what} has {size} bytes; the longest allowed has {limit}")));
+        return Err(AppError::Invalid(format!(
+            "the {what} has {size} bytes; the longest allowed has {limit}"
+        )));
     }
     if text.contains('\0') {
         return Err(AppError::Invalid(format!("the {what} contains a NUL byte")));

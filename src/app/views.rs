@@ -2,7 +2,7 @@
 
 use super::{App, AppError};
 use crate::domain::gate::Gate;
-use crate::domain::id::RunId;
+use crate::domain::id::{CommitSha, RunId};
 use crate::domain::next::{Due, Wait, next};
 use crate::domain::projection::{ArtifactRow, AttemptRow};
 use crate::domain::run::Run;
@@ -58,6 +58,14 @@ impl App {
         }
     }
 
+    /// The commit that a run's branch points to at the remote, asked now; `None` when it is not there.
+    ///
+    /// # Errors
+    /// The forge's.
+    pub async fn at_remote(&self, run: &Run) -> Result<Option<CommitSha>, AppError> {
+        Ok(self.ports.forge.branch_head(&run.spec, &run.spec.head_branch).await?)
+    }
+
     /// The diff of a run's newest change against its base; `true` when it was cut at `limit` bytes.
     ///
     /// # Errors
@@ -65,7 +73,11 @@ impl App {
     pub async fn diff(&self, run_id: &RunId, limit: usize) -> Result<(Vec<u8>, bool), AppError> {
         let run = self.run(run_id)?;
         let (Some(prepared), Some(change)) = (&run.prepared, &run.change) else {
-            return Err(super::execute::refused(run_id, Some(&run), crate::domain::decide::Rejection::NoChange));
+            return Err(super::execute::refused(
+                run_id,
+                Some(&run),
+                crate::domain::decide::Rejection::NoChange,
+            ));
         };
         let repo = &run.spec.repo;
         Ok(self.ports.workspace.diff(repo, &prepared.base_sha, &change.head_sha, limit).await?)
@@ -96,7 +108,10 @@ pub fn advice(run: &Run, now: &Moment) -> Advice {
             },
             match run.state {
                 State::ReviewWait => {
-                    vec![format!("agentpr mark-done --run-id {id}"), format!("agentpr record-review --run-id {id} --state approved")]
+                    vec![
+                        format!("agentpr mark-done --run-id {id}"),
+                        format!("agentpr record-review --run-id {id} --state approved"),
+                    ]
                 }
                 _ => vec![format!("agentpr record-check --run-id {id} --conclusion success")],
             },
@@ -123,11 +138,20 @@ fn person(run: &Run) -> (String, Vec<String>) {
                 Gate::Cancelled { .. } => "a person to ask again: the last request was cancelled".to_owned(),
                 _ => "a person to decide".to_owned(),
             },
-            vec![format!("agentpr diff {id}"), format!("agentpr approve {id}"), format!("agentpr retry {id}")],
+            vec![
+                format!("agentpr diff {id}"),
+                format!("agentpr approve {id}"),
+                format!("agentpr retry {id}"),
+            ],
         ),
         _ => (
             "a person to decide".to_owned(),
-            vec![format!("agentpr why {id}"), format!("agentpr logs {id}"), format!("agentpr retry {id}"), format!("agentpr cancel {id}")],
+            vec![
+                format!("agentpr why {id}"),
+                format!("agentpr logs {id}"),
+                format!("agentpr retry {id}"),
+                format!("agentpr cancel {id}"),
+            ],
         ),
     }
 }
@@ -141,7 +165,9 @@ fn operator(run: &Run) -> (String, Vec<String>) {
         State::Discovery => format!("agentpr mark-plan-ready --run-id {id} --contract-path PATH"),
         State::PlanReady | State::Iterating => format!("agentpr start-implementation --run-id {id}"),
         State::Implementing => {
-            format!("agentpr run-agent-step --run-id {id} --agent 'command:PROGRAM' --prompt-file FILE --success-state LOCAL_VALIDATING")
+            format!(
+                "agentpr run-agent-step --run-id {id} --agent 'command:PROGRAM' --prompt-file FILE --success-state LOCAL_VALIDATING"
+            )
         }
         State::LocalValidating => format!("agentpr run-finish --run-id {id} --changes \"...\""),
         State::Pushed => format!("agentpr request-open-pr --run-id {id} --title \"...\""),

@@ -62,7 +62,9 @@ impl Channel {
 
     /// Reads a stored name; `None` for anything else.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Engine, Self::Cli, Self::Telegram, Self::Http, Self::Github].into_iter().find(|c| c.name() == name)
+        [Self::Engine, Self::Cli, Self::Telegram, Self::Http, Self::Github]
+            .into_iter()
+            .find(|c| c.name() == name)
     }
 }
 
@@ -77,7 +79,9 @@ impl std::str::FromStr for Actor {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         text.split_once(':')
-            .and_then(|(channel, name)| Some(Self { channel: Channel::from_name(channel)?, name: name.to_owned() }))
+            .and_then(|(channel, name)| {
+                Some(Self { channel: Channel::from_name(channel)?, name: name.to_owned() })
+            })
             .ok_or_else(|| super::id::InvalidId::new("actor", "`channel:name`", text))
     }
 }

@@ -3,7 +3,9 @@
 //! A command that reads the world carries what was read. [`super::decide`] answers with events or a refusal.
 
 use super::event::Event;
-use super::evidence::{AttemptEvidence, AttemptOutcome, Change, CheckReport, Contract, Prepared, ProcessRef, Step};
+use super::evidence::{
+    AttemptEvidence, AttemptOutcome, Change, CheckReport, Contract, Prepared, ProcessRef, Step,
+};
 use super::gate::{Drift, PrBinding, PrRequest};
 use super::id::{AttemptNo, BranchName, CommitSha, Digest, PrNumber, RequestId};
 use super::spec::RunSpec;

@@ -35,6 +35,7 @@ macro_rules! events {
         )*
 
         /// One thing that happened to a run.
+        #[expect(clippy::large_enum_variant, reason = "an event is moved a few times in its life; boxes would be in every match")]
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Event {
             $($(#[$doc])* $name($name)),*

@@ -249,7 +249,7 @@ impl TryFrom<String> for RepoSlug {
 }
 
 impl From<RepoSlug> for String {
-    fn from(slug: RepoSlug) -> String {
+    fn from(slug: RepoSlug) -> Self {
         slug.to_string()
     }
 }
@@ -273,7 +273,7 @@ impl PrNumber {
 
 impl fmt::Display for PrNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
+        self.0.fmt(f)
     }
 }
 
@@ -289,13 +289,13 @@ pub struct Version(pub u64);
 
 impl fmt::Display for EventSeq {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
+        self.0.fmt(f)
     }
 }
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
+        self.0.fmt(f)
     }
 }
 
@@ -313,6 +313,6 @@ pub struct AttemptNo(pub u32);
 
 impl fmt::Display for AttemptNo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)
+        self.0.fmt(f)
     }
 }

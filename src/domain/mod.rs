@@ -5,8 +5,6 @@
 //! [`next`] (what is due), [`gate`] (permission as a value), [`verdict`] (how evidence is weighed), [`projection`] (the
 //! rows that lists and tables read).
 
-#![warn(clippy::wildcard_enum_match_arm)]
-
 pub mod actor;
 pub mod command;
 pub mod decide;

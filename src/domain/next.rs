@@ -14,6 +14,10 @@ use super::state::State;
 use super::time::Moment;
 
 /// What follows for a run.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one is made, matched and dropped; a box would be in every match"
+)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Due {
     /// Decide something: no effect is needed.
@@ -64,7 +68,9 @@ pub fn next(run: &Run, now: &Moment) -> Due {
             _ => Wait::Operator,
         });
     }
-    if is_out_of_time(run, now) && !matches!(run.state, State::CiWait | State::ReviewWait | State::Queued | State::Pushed) {
+    if is_out_of_time(run, now)
+        && !matches!(run.state, State::CiWait | State::ReviewWait | State::Queued | State::Pushed)
+    {
         let minutes = run.spec.limits.max_run_minutes.unwrap_or_default();
         return Due::Command(Command::Escalate {
             reason: "budget_exhausted".to_owned(),
@@ -105,10 +111,9 @@ fn at_the_gate(run: &Run, now: &Moment) -> Option<Due> {
             let there = run.pushed.as_ref().is_some_and(|pushed| pushed.sha == request.binding.head_sha);
             Some(Due::Perform(if there && run.state == State::Pushed { Step::PrCreate } else { Step::Push }))
         }
-        Gate::Open { request, .. } if request.is_expired(now) => Some(Due::Command(Command::CancelRequest {
-            request: request.id.clone(),
-            drift: Vec::new(),
-        })),
+        Gate::Open { request, .. } if request.is_expired(now) => {
+            Some(Due::Command(Command::CancelRequest { request: request.id.clone(), drift: Vec::new() }))
+        }
         Gate::Open { .. } => Some(Due::Wait(Wait::Approval)),
         Gate::Closed | Gate::Used { .. } => wants_request(run).then_some(Due::Perform(Step::PrRequest)),
         // Asked once: after an expiry, a stale binding or wrong tokens a person asks again.
@@ -118,21 +123,26 @@ fn at_the_gate(run: &Run, now: &Moment) -> Option<Due> {
 
 /// A driven run asks by itself once its change has passed and nobody was asked about this commit.
 fn wants_request(run: &Run) -> bool {
-    let pushed_already = run.change.as_ref().is_some_and(|change| {
-        run.pushed.as_ref().is_some_and(|pushed| pushed.sha == change.head_sha)
-    });
+    let pushed_already = run
+        .change
+        .as_ref()
+        .is_some_and(|change| run.pushed.as_ref().is_some_and(|pushed| pushed.sha == change.head_sha));
+    let cut_off_too_often = run
+        .interruptions
+        .is_some_and(|(step, count)| step == Step::PrRequest && count > run.spec.limits.max_interruptions);
     run.spec.is_driven()
         && run.spec.delivery == Delivery::Pr
         && run.state == State::NeedsHumanReview
-        && run.reason.code == "ready_for_review"
+        // A run that was paused before it could ask asks when it is resumed.
+        && matches!(run.reason.code.as_str(), "ready_for_review" | "resumed")
+        && !cut_off_too_often
         && run.evidence() == Some(CheckOutcome::Passed)
         && run.last_error.is_none()
         && !pushed_already
 }
 
 fn is_out_of_time(run: &Run, now: &Moment) -> bool {
-    run.spec
-        .limits
-        .max_run_minutes
-        .is_some_and(|minutes| now.wall.since(run.created_at) >= Duration::from_secs(minutes.saturating_mul(60)))
+    run.spec.limits.max_run_minutes.is_some_and(|minutes| {
+        now.wall.since(run.created_at) >= Duration::from_secs(minutes.saturating_mul(60))
+    })
 }

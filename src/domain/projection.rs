@@ -105,10 +105,16 @@ impl RunRow {
         if recorded.state != self.state {
             self.state = recorded.state;
             self.reason = reason_of(&recorded.event).0;
-            let waits = matches!(recorded.state, State::NeedsHumanReview | State::FailedRetryable | State::Paused);
+            let waits =
+                matches!(recorded.state, State::NeedsHumanReview | State::FailedRetryable | State::Paused);
             if !waits {
                 self.last_error = None;
             }
+        }
+        if let (Event::HumanReviewRequested(body), State::NeedsHumanReview) =
+            (&recorded.event, recorded.state)
+        {
+            self.reason = body.reason.clone();
         }
         if let Some(error) = LastError::of(&recorded.event) {
             self.last_error = Some(error.to_string());
@@ -162,7 +168,9 @@ impl ArtifactRow {
     /// The row an event registers; `None` for an event that registers nothing.
     pub fn of(recorded: &Recorded) -> Option<Self> {
         let (kind, uri, sha256) = match &recorded.event {
-            Event::ArtifactRegistered(body) => (body.kind.clone(), body.path.clone(), Some(body.sha256.clone())),
+            Event::ArtifactRegistered(body) => {
+                (body.kind.clone(), body.path.clone(), Some(body.sha256.clone()))
+            }
             Event::PlanReady(body) => {
                 ("contract".to_owned(), body.contract.path.clone(), body.contract.sha256.clone())
             }
@@ -170,7 +178,7 @@ impl ArtifactRow {
             Event::PrLinked(body) => {
                 ("pr_url".to_owned(), body.url.clone().unwrap_or_else(|| body.pr_number.to_string()), None)
             }
-            #[expect(clippy::wildcard_enum_match_arm, reason = "an event that says nothing here registers nothing")]
+            // An event that says nothing here registers nothing.
             _ => return None,
         };
         Some(Self { run: recorded.run.clone(), seq: recorded.seq, kind, uri, sha256, at: recorded.at })

@@ -3,8 +3,13 @@
 //! [`Run::birth`] and [`Run::evolve`] are the only ways a run changes. They never refuse and never panic on a log that
 //! [`super::decide`] produced; a log that cannot be folded is a damaged log, and [`Unfoldable`] names the event.
 
-use super::evidence::{AttemptOutcome, Change, CheckOutcome, CheckReport, Contract, OpenAttempt, Prepared, Step};
+// A new event makes every fold here stop compiling until somebody said what it means.
+#![warn(clippy::wildcard_enum_match_arm)]
+
 use super::event::{Event, Recorded};
+use super::evidence::{
+    AttemptOutcome, Change, CheckOutcome, CheckReport, Contract, OpenAttempt, Prepared, Step,
+};
 use super::gate::Gate;
 use super::id::{AttemptNo, BranchName, CommitSha, EventSeq, PrNumber, RequestId, RunId, Version};
 use super::spec::RunSpec;
@@ -66,6 +71,8 @@ pub struct Run {
     pub pr: Option<PullRequest>,
     /// What the forge says about the pushed commit.
     pub forge_checks: Option<(Option<CommitSha>, String)>,
+    /// The forge's check told last, whatever it was about.
+    pub last_check: Option<(Option<CommitSha>, String)>,
     /// The newest review's state.
     pub review: Option<String>,
     /// Whether a change was captured that no check and no person has looked at yet.
@@ -165,11 +172,15 @@ impl Run {
     /// Makes a run from its first event.
     ///
     /// # Errors
-    /// [`Unfoldable::NotBorn`] when it is not the creation.
+    /// [`Unfoldable::NotBorn`] when it is not the creation, [`Unfoldable::Gap`] when it is not version 1.
     pub fn birth(first: &Recorded) -> Result<Self, Unfoldable> {
         let Event::RunCreated(body) = &first.event else {
             return Err(Unfoldable::NotBorn { run: first.run.clone(), event: first.event.name() });
         };
+        if first.version != Version(0).next() {
+            let run = first.run.clone();
+            return Err(Unfoldable::Gap { run, expected_after: Version(0), found: first.version });
+        }
         let run = Self {
             id: first.run.clone(),
             spec: body.spec.clone(),
@@ -180,7 +191,11 @@ impl Run {
             last_seq: first.seq,
             created_at: first.at,
             updated_at: first.at,
-            reason: Reason { seq: first.seq, code: "created".to_owned(), message: "the run was created".to_owned() },
+            reason: Reason {
+                seq: first.seq,
+                code: "created".to_owned(),
+                message: "the run was created".to_owned(),
+            },
             last_error: None,
             prepared: None,
             contract: None,
@@ -196,6 +211,7 @@ impl Run {
             pushed: None,
             pr: None,
             forge_checks: None,
+            last_check: None,
             review: None,
             fresh_change: false,
         };
@@ -214,7 +230,13 @@ impl Run {
         let before = self.state;
         match transition(Position::of(self), &recorded.event) {
             Move::To(state) => self.enter(state, recorded),
-            Move::Behind(state) => self.paused_from = Some(state),
+            Move::Behind(state) => {
+                if state == State::NeedsHumanReview && self.held_from.is_none() {
+                    self.held_from = self.paused_from;
+                }
+                self.paused_from = Some(state);
+            }
+            Move::Stay if self.state == State::NeedsHumanReview => self.hear(recorded),
             Move::Stay => {}
             Move::Illegal => {
                 return Err(Unfoldable::Illegal {
@@ -267,6 +289,14 @@ impl Run {
         self.reason = Reason { seq: recorded.seq, code, message };
     }
 
+    /// A run that a person has already learns the newest reason.
+    fn hear(&mut self, recorded: &Recorded) {
+        if let Event::HumanReviewRequested(body) = &recorded.event {
+            self.reason =
+                Reason { seq: recorded.seq, code: body.reason.clone(), message: body.message.clone() };
+        }
+    }
+
     fn take(&mut self, event: &Event) {
         match event {
             Event::WorkspacePrepared(body) => self.prepared = Some(body.prepared.clone()),
@@ -289,7 +319,9 @@ impl Run {
             Event::AttemptEnded(body) => {
                 self.open = None;
                 self.interruptions = match (body.outcome, self.interruptions) {
-                    (AttemptOutcome::Interrupted, Some((step, count))) if step == body.step => Some((step, count + 1)),
+                    (AttemptOutcome::Interrupted, Some((step, count))) if step == body.step => {
+                        Some((step, count + 1))
+                    }
                     (AttemptOutcome::Interrupted, _) => Some((body.step, 1)),
                     (AttemptOutcome::Stopped, before) => before,
                     _ => None,
@@ -301,7 +333,10 @@ impl Run {
             }
             Event::ChecksFinished(body) => {
                 self.checks = Some(body.report.clone());
-                self.fresh_change = false;
+                self.fresh_change &= self.evidence().is_none();
+                if self.evidence() == Some(CheckOutcome::Passed) {
+                    self.fix_rounds = 0;
+                }
             }
             Event::VerdictRendered(body) => self.verdict = Some(body.verdict.clone()),
             Event::FixRequested(body) => self.fix_rounds = body.round,
@@ -347,6 +382,7 @@ impl Run {
                 if about_head && conclusion(&body.conclusion) != Conclusion::Unknown {
                     self.forge_checks = Some((body.head_sha.clone(), body.conclusion.clone()));
                 }
+                self.last_check = Some((body.head_sha.clone(), body.conclusion.clone()));
             }
             Event::ReviewRecorded(body) => self.review = Some(body.state.clone()),
             // A person stepped in: the run gets its rounds and its patience back.
@@ -366,14 +402,15 @@ impl Run {
             | Event::ArtifactRegistered(_) => {}
         }
     }
-
 }
 
 /// The reason a move is shown with.
 pub(super) fn reason_of(event: &Event) -> (String, String) {
     let (code, message) = match event {
         Event::HumanReviewRequested(body) => (body.reason.clone(), body.message.clone()),
-        Event::StepFailed(body) => (body.reason_code.clone(), format!("{}: {}", body.step, body.error_message)),
+        Event::StepFailed(body) => {
+            (body.reason_code.clone(), format!("{}: {}", body.step, body.error_message))
+        }
         Event::TimedOut(body) => ("timeout".to_owned(), format!("{} ran out of time", body.step)),
         Event::FixRequested(body) => (body.reason.clone(), format!("fix round {} was ordered", body.round)),
         Event::DiscoveryStarted(_) => ("discovery_started".to_owned(), "discovery began".to_owned()),
@@ -387,10 +424,13 @@ pub(super) fn reason_of(event: &Event) -> (String, String) {
         Event::Pushed(body) => {
             ("pushed".to_owned(), format!("`{}` is at the remote as {}", body.branch, body.sha.short()))
         }
-        Event::PrLinked(body) => ("pr_linked".to_owned(), format!("pull request {} is linked", body.pr_number)),
-        Event::CheckRecorded(body) => {
-            (format!("check_{}", body.conclusion), format!("the forge's checks ended with {}", body.conclusion))
+        Event::PrLinked(body) => {
+            ("pr_linked".to_owned(), format!("pull request {} is linked", body.pr_number))
         }
+        Event::CheckRecorded(body) => (
+            format!("check_{}", body.conclusion),
+            format!("the forge's checks ended with {}", body.conclusion),
+        ),
         Event::ReviewRecorded(body) => {
             (format!("review_{}", body.state), format!("a review ended with {}", body.state))
         }
@@ -424,6 +464,7 @@ fn or(text: &str, default: &str) -> String {
 
 impl LastError {
     /// The failure an event reports, if it reports one.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only two events report a failure")]
     pub fn of(event: &Event) -> Option<Self> {
         match event {
             Event::StepFailed(body) => Some(Self {
@@ -436,7 +477,6 @@ impl LastError {
                 reason_code: "timeout".to_owned(),
                 message: format!("{} ran out of time", body.step),
             }),
-            #[expect(clippy::wildcard_enum_match_arm, reason = "only these two report a failure")]
             _ => None,
         }
     }

@@ -27,8 +27,6 @@ pub struct Position<'a> {
     pub state: State,
     /// Where a paused run was paused.
     pub paused_from: Option<State>,
-    /// Whether a confirmed request waits for its push.
-    pub approved: bool,
     /// Whether the run wants no pull request.
     pub delivers_nothing: bool,
     /// The commit the run stands for at the forge, for results about another one.
@@ -41,7 +39,6 @@ impl<'a> Position<'a> {
         Self {
             state: run.state,
             paused_from: run.paused_from,
-            approved: matches!(run.gate, super::gate::Gate::Approved { .. }),
             delivers_nothing: run.spec.delivery == super::spec::Delivery::None,
             head_sha: run.pushed.as_ref().map(|pushed| pushed.sha.as_str()),
         }
@@ -94,11 +91,16 @@ pub fn transition(position: Position<'_>, event: &Event) -> Move {
             Pushed => Move::To(CiWait),
             Paused => match position.paused_from {
                 Some(Pushed) => Move::Behind(CiWait),
+                Some(CiWait | ReviewWait | Iterating | NeedsHumanReview) => Move::Stay,
                 _ => Move::Illegal,
             },
             // The answer of a forge may come after a person moved the run; what is at the forge is recorded all the same.
-            CiWait | ReviewWait | Iterating | NeedsHumanReview | Done | Skipped | FailedTerminal => Move::Stay,
-            Queued | Discovery | PlanReady | Implementing | LocalValidating | FailedRetryable => Move::Illegal,
+            CiWait | ReviewWait | Iterating | NeedsHumanReview | Done | Skipped | FailedTerminal => {
+                Move::Stay
+            }
+            Queued | Discovery | PlanReady | Implementing | LocalValidating | FailedRetryable => {
+                Move::Illegal
+            }
         },
         Event::CheckRecorded(body) => {
             let about_head = match (&body.head_sha, position.head_sha) {
@@ -148,7 +150,11 @@ pub fn transition(position: Position<'_>, event: &Event) -> Move {
             _ => Move::Illegal,
         },
         Event::Cancelled(_) => {
-            if state.is_terminal() { Move::Illegal } else { Move::To(FailedTerminal) }
+            if state.is_terminal() {
+                Move::Illegal
+            } else {
+                Move::To(FailedTerminal)
+            }
         }
         Event::Skipped(_) => {
             from(&[Queued, Discovery, PlanReady, Paused, NeedsHumanReview, FailedRetryable], Skipped)
@@ -177,9 +183,7 @@ pub fn transition(position: Position<'_>, event: &Event) -> Move {
 
 /// A failure moves a working run to where it waits for another try, or for a person.
 fn failed(state: State, retryable: bool) -> Move {
-    use State::{
-        Done, FailedRetryable, FailedTerminal, NeedsHumanReview, Paused, Pushed, Queued, Skipped,
-    };
+    use State::{Done, FailedRetryable, FailedTerminal, NeedsHumanReview, Paused, Pushed, Queued, Skipped};
     match state {
         Queued | Done | Skipped | FailedTerminal => Move::Illegal,
         NeedsHumanReview | FailedRetryable => Move::Stay,

@@ -22,7 +22,8 @@ pub trait Forge: Send + Sync {
     ///
     /// # Errors
     /// [`ForgeError`].
-    async fn branch_head(&self, spec: &RunSpec, branch: &BranchName) -> Result<Option<CommitSha>, ForgeError>;
+    async fn branch_head(&self, spec: &RunSpec, branch: &BranchName)
+    -> Result<Option<CommitSha>, ForgeError>;
 
     /// Pushes the permitted commit to the permitted branch and reads it back.
     ///

@@ -6,6 +6,7 @@ pub mod artifact;
 pub mod check;
 pub mod clock;
 pub mod forge;
+pub mod local;
 pub mod notifier;
 pub mod probe;
 pub mod random;

@@ -34,8 +34,12 @@ pub trait Workspace: Send + Sync {
     ///
     /// # Errors
     /// [`WorkspaceError`] when a commit is not in the control repository.
-    async fn inspect(&self, repo: &RepoSlug, base: &CommitSha, head: &CommitSha)
-    -> Result<Inspection, WorkspaceError>;
+    async fn inspect(
+        &self,
+        repo: &RepoSlug,
+        base: &CommitSha,
+        head: &CommitSha,
+    ) -> Result<Inspection, WorkspaceError>;
 
     /// The diff between two commits as text, at most `limit` bytes; `true` when it was cut.
     ///

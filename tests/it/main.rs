@@ -2,5 +2,7 @@
 
 mod adapter;
 mod domain;
+mod engine;
 mod harness;
 mod store;
+mod whole;

@@ -73,7 +73,10 @@ impl crate::app::App {
             run: run.id.clone(),
             repo: run.spec.repo.clone(),
             base_sha: prepared.base_sha.clone(),
-            parent_sha: run.pushed.as_ref().map_or_else(|| prepared.base_sha.clone(), |pushed| pushed.sha.clone()),
+            parent_sha: run
+                .pushed
+                .as_ref()
+                .map_or_else(|| prepared.base_sha.clone(), |pushed| pushed.sha.clone()),
             message: message.to_owned(),
             last: run.change.clone(),
         };

@@ -134,20 +134,20 @@ impl App {
         crash_point::pass("effect_done");
         let stopped = hold.stop.is_cancelled() && !survives_stop(&started.run, order.step);
         let done = match done {
-            Err(_) | Ok(Done { outcome: StepOutcome::AgentEnded { outcome: AttemptOutcome::Stopped, .. }, .. })
-                if stopped =>
-            {
-                Done::new(StepOutcome::Stopped)
-            }
+            Err(_)
+            | Ok(Done {
+                outcome: StepOutcome::AgentEnded { outcome: AttemptOutcome::Stopped, .. }, ..
+            }) if stopped => Done::new(StepOutcome::Stopped),
             Ok(done) => done,
             Err(err) => failed(&err),
         };
         crash_point::pass("before_outcome");
-        let end = |outcome, evidence| Command::EndAttempt { attempt: work.attempt, evidence, outcome };
-        let ended = match self.execute(hold.run(), &end(done.outcome, done.evidence.clone()), &by) {
-            // A person moved the run meanwhile, so what came of it has no place any more; the attempt still ends.
+        let end =
+            Command::EndAttempt { attempt: work.attempt, evidence: done.evidence, outcome: done.outcome };
+        let ended = match self.execute(hold.run(), &end, &by) {
+            // A person moved the run meanwhile, so what came of it has no place any more; the attempt has ended.
             Err(AppError::Refused { .. }) => {
-                return self.execute(hold.run(), &end(StepOutcome::Stopped, done.evidence), &by);
+                return Ok(Executed { run: self.run(hold.run())?, events: Vec::new() });
             }
             other => other?,
         };
@@ -171,7 +171,8 @@ fn failed(err: &AppError) -> Done {
         _ => ("step_failed".to_owned(), false),
     };
     let message = err.to_string();
-    let failure = Failure { outcome: AttemptOutcome::Failed, reason_code, message: message.clone(), retryable };
+    let failure =
+        Failure { outcome: AttemptOutcome::Failed, reason_code, message: message.clone(), retryable };
     let evidence = AttemptEvidence { message, ..AttemptEvidence::default() };
     Done::with(evidence, StepOutcome::Failed(failure))
 }

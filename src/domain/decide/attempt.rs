@@ -4,8 +4,8 @@ use super::{Decision, Rejection, gate};
 use crate::domain::command::{Failure, Flow, StepOutcome};
 use crate::domain::event::{
     AttemptEnded, AttemptStarted, ChangeCaptured, ChecksFinished, Event, FixRequested, HumanReviewRequested,
-    MarkedDone, PlanReady, PrLinked, PrRequestCancelled, ProcessStarted, Pushed, StepFailed, ValidationStarted,
-    VerdictRendered, WorkspacePrepared,
+    MarkedDone, PlanReady, PrLinked, PrRequestCancelled, ProcessStarted, Pushed, StepFailed,
+    ValidationStarted, VerdictRendered, WorkspacePrepared,
 };
 use crate::domain::evidence::{
     AttemptEvidence, AttemptOutcome, Change, CheckOutcome, CheckReport, OpenAttempt, ProcessRef, Step,
@@ -38,7 +38,8 @@ fn may_start(run: &Run, step: Step, person: bool) -> bool {
         Step::Prepare => matches!(run.state, Discovery | PlanReady | Implementing),
         Step::Plan => run.state == Discovery,
         Step::Agent => {
-            run.state == Implementing || person && matches!(run.state, Discovery | LocalValidating | Iterating)
+            run.state == Implementing
+                || person && matches!(run.state, Discovery | LocalValidating | Iterating)
         }
         Step::Checks => {
             run.state == LocalValidating
@@ -66,7 +67,11 @@ fn start_words(step: Step) -> &'static str {
     }
 }
 
-pub(super) fn note_process(run: &Run, attempt: AttemptNo, process: &ProcessRef) -> Result<Decision, Rejection> {
+pub(super) fn note_process(
+    run: &Run,
+    attempt: AttemptNo,
+    process: &ProcessRef,
+) -> Result<Decision, Rejection> {
     under_way(run, attempt)?;
     Ok(Decision::of(vec![ProcessStarted { attempt, process: process.clone() }.into()]))
 }
@@ -83,17 +88,39 @@ pub(super) fn end(
     outcome: &StepOutcome,
 ) -> Result<Decision, Rejection> {
     let open = under_way(run, attempt)?;
-    let ended = AttemptEnded {
-        attempt,
-        step: open.step,
-        outcome: attempt_outcome(outcome),
-        evidence: evidence.clone(),
-    };
-    let mut events: Vec<Event> = vec![ended.into()];
-    if !run.state.is_terminal() || matches!(outcome, StepOutcome::PushDone { .. } | StepOutcome::PrOpened { .. }) {
-        events.extend(consequences(run, open.step, outcome)?);
+    if !is_of(open.step, outcome) {
+        return Err(Rejection::illegal(run, "end an attempt with the outcome of another step"));
     }
-    Ok(Decision::of(events))
+    let ended = |outcome| -> Event {
+        AttemptEnded { attempt, step: open.step, outcome, evidence: evidence.clone() }.into()
+    };
+    let is_there = matches!(outcome, StepOutcome::PushDone { .. } | StepOutcome::PrOpened { .. });
+    if run.state.is_terminal() && !is_there {
+        return Ok(Decision::of(vec![ended(attempt_outcome(outcome))]));
+    }
+    match consequences(run, open.step, outcome) {
+        Ok(events) => {
+            let mut all = vec![ended(attempt_outcome(outcome))];
+            all.extend(events);
+            Ok(Decision::of(all))
+        }
+        // The run went on meanwhile: the attempt is over all the same, and what it made is not taken.
+        Err(refusal) => Ok(Decision { events: vec![ended(AttemptOutcome::Failed)], refusal: Some(refusal) }),
+    }
+}
+
+/// Says whether a step can end like that.
+fn is_of(step: Step, outcome: &StepOutcome) -> bool {
+    match outcome {
+        StepOutcome::Prepared(_) => step == Step::Prepare,
+        StepOutcome::Planned(_) => step == Step::Plan,
+        StepOutcome::AgentEnded { .. } => step == Step::Agent,
+        StepOutcome::Checked { .. } => step == Step::Checks,
+        StepOutcome::Requested(_) => step == Step::PrRequest,
+        StepOutcome::PushDone { .. } => step == Step::Push,
+        StepOutcome::PrOpened { .. } => step == Step::PrCreate,
+        StepOutcome::Failed(_) | StepOutcome::Interrupted | StepOutcome::Stopped => true,
+    }
 }
 
 fn attempt_outcome(outcome: &StepOutcome) -> AttemptOutcome {
@@ -120,7 +147,9 @@ fn consequences(run: &Run, step: Step, outcome: &StepOutcome) -> Result<Vec<Even
         StepOutcome::Planned(contract) => {
             keep(run.state == State::Discovery, PlanReady { contract: contract.clone() })
         }
-        StepOutcome::AgentEnded { outcome, change, flow } => agent_ended(run, *outcome, change.as_ref(), *flow),
+        StepOutcome::AgentEnded { outcome, change, flow } => {
+            agent_ended(run, *outcome, change.as_ref(), *flow)
+        }
         StepOutcome::Checked { report, flow } => checked(run, report, *flow),
         StepOutcome::PushDone { branch, sha, request } => {
             vec![Pushed { branch: branch.clone(), sha: sha.clone(), request: request.clone() }.into()]
@@ -155,7 +184,8 @@ fn agent_ended(run: &Run, outcome: AttemptOutcome, change: Option<&Change>, flow
         return events;
     }
     let again = change.is_some_and(|new| {
-        run.evidence() == Some(CheckOutcome::Failed) && run.change.as_ref().is_some_and(|old| old.tree == new.tree)
+        run.evidence() == Some(CheckOutcome::Failed)
+            && run.change.as_ref().is_some_and(|old| old.tree == new.tree)
     });
     let changed = change.is_some() && !again;
     if outcome == AttemptOutcome::Succeeded && (changed || run.state == State::Discovery) {
@@ -178,18 +208,24 @@ fn agent_ended(run: &Run, outcome: AttemptOutcome, change: Option<&Change>, flow
 fn checked(run: &Run, report: &CheckReport, flow: Flow) -> Vec<Event> {
     let mut events: Vec<Event> = vec![ChecksFinished { report: report.clone() }.into()];
     let about_change = run.change.as_ref().is_some_and(|change| change.head_sha == report.head_sha);
-    if !about_change || !is_working(run) {
+    let waits = match flow {
+        Flow::Unattended => run.state == State::LocalValidating,
+        Flow::ByHand { .. } => {
+            matches!(run.state, State::LocalValidating | State::Implementing | State::Iterating)
+        }
+    };
+    if !about_change || !waits {
         return events;
     }
-    let graded = verdict(Evidence {
-        agent: AttemptOutcome::Succeeded,
-        changed: true,
-        checks: Some(report.outcome()),
-    });
+    let graded =
+        verdict(Evidence { agent: AttemptOutcome::Succeeded, changed: true, checks: Some(report.outcome()) });
     events.push(VerdictRendered { verdict: graded.clone() }.into());
     events.extend(match (flow, graded.grade) {
         (Flow::Unattended, Grade::Pass) => match run.spec.delivery {
-            Delivery::Pr => vec![human("ready_for_review", "every check passed; the change waits for its two confirmations")],
+            Delivery::Pr => vec![human(
+                "ready_for_review",
+                "every check passed; the change waits for its two confirmations",
+            )],
             Delivery::None => vec![MarkedDone {}.into()],
         },
         (Flow::Unattended, Grade::HumanReview | Grade::Retryable)
@@ -258,8 +294,12 @@ fn interrupted(run: &Run, step: Step) -> Vec<Event> {
             && let (State::NeedsHumanReview, Gate::Approved { request, .. }) = (run.state, &run.gate)
         {
             return vec![
-                PrRequestCancelled { request: request.id.clone(), reason: CancelReason::Withdrawn, drift: Vec::new() }
-                    .into(),
+                PrRequestCancelled {
+                    request: request.id.clone(),
+                    reason: CancelReason::Withdrawn,
+                    drift: Vec::new(),
+                }
+                .into(),
             ];
         }
         return Vec::new();

@@ -115,9 +115,11 @@ pub(super) fn cancel(run: &Run, request: &RequestId, drift: &[Drift]) -> Result<
             let reason = if drift.is_empty() { CancelReason::Expired } else { CancelReason::Stale };
             Ok(Decision::of(vec![cancelled(request, reason, drift.to_vec())]))
         }
-        Gate::Closed | Gate::Open { .. } | Gate::Approved { .. } | Gate::Used { .. } | Gate::Cancelled { .. } => {
-            Ok(Decision::nothing())
-        }
+        Gate::Closed
+        | Gate::Open { .. }
+        | Gate::Approved { .. }
+        | Gate::Used { .. }
+        | Gate::Cancelled { .. } => Ok(Decision::nothing()),
     }
 }
 

@@ -13,12 +13,14 @@ pub use rejection::Rejection;
 
 use super::actor::Actor;
 use super::command::Command;
-use super::event::{ArtifactRegistered, ChangeCaptured, CheckRecorded, Event, PrRequestCancelled, ReviewRecorded, RunCreated};
+use super::event::{
+    ArtifactRegistered, ChangeCaptured, CheckRecorded, Event, PrRequestCancelled, ReviewRecorded, RunCreated,
+};
 use super::gate::{CancelReason, Gate};
 use super::run::Run;
 use super::state::State;
 use super::time::Moment;
-use super::transition::{Move, Position, conclusion, transition};
+use super::transition::{Move, Position, transition};
 
 /// What deciding needs besides run and command.
 #[derive(Debug, Clone)]
@@ -82,14 +84,12 @@ pub fn decide(run: Option<&Run>, command: &Command, ctx: &Ctx) -> Result<Decisio
         Command::CancelRequest { request, drift } => gate::cancel(run, request, drift),
         Command::LinkPr { number, url } => steer::link_pr(run, *number, url.as_deref(), ctx),
         Command::RecordCheck { conclusion: word, head_sha, pr_number } => {
-            let event: Event = CheckRecorded {
-                conclusion: word.clone(),
-                head_sha: head_sha.clone(),
-                pr_number: *pr_number,
-            }
-            .into();
-            let known = run.forge_checks.as_ref().is_some_and(|(sha, last)| sha == head_sha && last == word);
-            observe(run, event, known || conclusion(word) == super::transition::Conclusion::Unknown && known)
+            let event: Event =
+                CheckRecorded { conclusion: word.clone(), head_sha: head_sha.clone(), pr_number: *pr_number }
+                    .into();
+            let told = [&run.forge_checks, &run.last_check];
+            let known = told.into_iter().flatten().any(|(sha, last)| sha == head_sha && last == word);
+            observe(run, event, known)
         }
         Command::RecordReview { state } => {
             let known = run.review.as_ref() == Some(state);
@@ -102,8 +102,13 @@ pub fn decide(run: Option<&Run>, command: &Command, ctx: &Ctx) -> Result<Decisio
         Command::Cancel { reason } => steer::cancel(run, reason, ctx),
         Command::Skip { reason } => steer::skip(run, reason, ctx),
         Command::RegisterArtifact { kind, path, sha256, bytes } => Ok(Decision::of(vec![
-            ArtifactRegistered { kind: kind.clone(), path: path.clone(), sha256: sha256.clone(), bytes: *bytes }
-                .into(),
+            ArtifactRegistered {
+                kind: kind.clone(),
+                path: path.clone(),
+                sha256: sha256.clone(),
+                bytes: *bytes,
+            }
+            .into(),
         ])),
     }
 }
@@ -145,8 +150,12 @@ fn moved(run: &Run, event: Event, what: &'static str, ctx: &Ctx) -> Result<Decis
 fn withdraw(run: &Run) -> Vec<Event> {
     match &run.gate {
         Gate::Open { request, .. } | Gate::Approved { request, .. } => vec![
-            PrRequestCancelled { request: request.id.clone(), reason: CancelReason::Withdrawn, drift: Vec::new() }
-                .into(),
+            PrRequestCancelled {
+                request: request.id.clone(),
+                reason: CancelReason::Withdrawn,
+                drift: Vec::new(),
+            }
+            .into(),
         ],
         Gate::Closed | Gate::Used { .. } | Gate::Cancelled { .. } => Vec::new(),
     }

@@ -2,8 +2,8 @@
 
 use super::{Ctx, Decision, Rejection, moved};
 use crate::domain::event::{
-    Cancelled, DiscoveryStarted, HumanReviewRequested, ImplementationStarted, MarkedDone, PausedByPerson, PlanReady,
-    PrLinked, Resumed, Retried, Skipped, ValidationStarted,
+    Cancelled, DiscoveryStarted, HumanReviewRequested, ImplementationStarted, MarkedDone, PausedByPerson,
+    PlanReady, PrLinked, Resumed, Retried, Skipped, ValidationStarted,
 };
 use crate::domain::evidence::Contract;
 use crate::domain::gate::Gate;
@@ -15,6 +15,7 @@ pub(super) fn start_discovery(run: &Run, ctx: &Ctx) -> Result<Decision, Rejectio
     if run.state == State::Discovery {
         return Ok(Decision::nothing());
     }
+    no_push_under_way(run)?;
     moved(run, DiscoveryStarted {}.into(), "start discovery", ctx)
 }
 
@@ -22,6 +23,7 @@ pub(super) fn mark_plan_ready(run: &Run, contract: &Contract, ctx: &Ctx) -> Resu
     if run.state == State::PlanReady && run.contract.as_ref() == Some(contract) {
         return Ok(Decision::nothing());
     }
+    no_push_under_way(run)?;
     moved(run, PlanReady { contract: contract.clone() }.into(), "mark the plan ready", ctx)
 }
 
@@ -29,6 +31,7 @@ pub(super) fn start_implementation(run: &Run, ctx: &Ctx) -> Result<Decision, Rej
     if run.state == State::Implementing {
         return Ok(Decision::nothing());
     }
+    no_push_under_way(run)?;
     moved(run, ImplementationStarted {}.into(), "start implementation", ctx)
 }
 
@@ -41,7 +44,8 @@ pub(super) fn mark_local_validated(run: &Run, ctx: &Ctx) -> Result<Decision, Rej
 }
 
 pub(super) fn escalate(run: &Run, reason: &str, message: &str, ctx: &Ctx) -> Result<Decision, Rejection> {
-    if run.state == State::NeedsHumanReview && run.reason.code == reason {
+    let handed_over = run.state == State::NeedsHumanReview && run.reason.code == reason;
+    if handed_over || run.paused_from == Some(State::NeedsHumanReview) {
         return Ok(Decision::nothing());
     }
     let event = HumanReviewRequested { reason: reason.to_owned(), message: message.to_owned() };
@@ -96,6 +100,9 @@ pub(super) fn resume(run: &Run, target: Option<State>, ctx: &Ctx) -> Result<Deci
     if target_state.is_terminal() || !State::Paused.allows(target_state) {
         return Err(Rejection::TargetNotAllowed { state: run.state, target: target_state });
     }
+    if target_state != paused_from {
+        no_push_under_way(run)?;
+    }
     moved(run, Resumed { target_state }.into(), "resume there", ctx)
 }
 
@@ -105,7 +112,8 @@ pub(super) fn retry(run: &Run, target: Option<State>, ctx: &Ctx) -> Result<Decis
     }
     no_push_under_way(run)?;
     let target_state = target.unwrap_or_else(|| retry_target(run));
-    let allowed = run.state.allows(target_state) && !target_state.is_terminal() && target_state != State::Paused;
+    let allowed =
+        run.state.allows(target_state) && !target_state.is_terminal() && target_state != State::Paused;
     if !allowed {
         return Err(Rejection::TargetNotAllowed { state: run.state, target: target_state });
     }
@@ -141,7 +149,7 @@ pub(super) fn skip(run: &Run, reason: &str, ctx: &Ctx) -> Result<Decision, Rejec
     moved(run, Skipped { reason: reason.to_owned() }.into(), "skip", ctx)
 }
 
-/// While something is on its way to the remote, only pausing and cancelling make sense.
+/// While something is on its way to the remote, only pausing, going on from the pause, and cancelling make sense.
 fn no_push_under_way(run: &Run) -> Result<(), Rejection> {
     match &run.open {
         Some(open) if open.step.touches_the_world() => {

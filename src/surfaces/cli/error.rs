@@ -46,6 +46,19 @@ impl CliError {
         Self::Absent { message: message.into(), hint: hint.into() }
     }
 
+    /// A person has to act before this goes on.
+    pub(super) fn person_needed(run: &Run, message: impl Into<String>, hint: String) -> Self {
+        let code = "person_needed".to_owned();
+        Self::Ended {
+            run: run.id.clone(),
+            state: run.state,
+            message: message.into(),
+            code,
+            hint,
+            exit: Exit::Gate,
+        }
+    }
+
     /// A step that failed, in the words of the run's last error, or of its state when it has none.
     pub(super) fn step_failed(run: &Run, exit: Exit) -> Self {
         let (message, code) = match &run.last_error {

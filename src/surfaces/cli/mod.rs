@@ -1,12 +1,14 @@
 //! The command line: one file for each command, [`ui`] prints, [`error`] phrases, and nothing here decides.
 
 mod agent_step;
+mod approve;
 mod approve_pr;
 mod arg;
 mod card;
 mod completions;
 mod config_show;
 mod create_run;
+mod demo;
 mod diff;
 mod doctor;
 mod error;
@@ -23,6 +25,7 @@ mod notify;
 mod preflight;
 mod replay;
 mod request_pr;
+mod run;
 mod run_finish;
 mod run_prepare;
 mod runtime;
@@ -33,6 +36,7 @@ mod steer;
 mod told;
 mod ui;
 mod upkeep;
+mod watch;
 mod why;
 mod words;
 
@@ -146,6 +150,12 @@ enum Command {
     /// Show where a run stands, why, and what moves it on
     #[command(visible_alias = "show-run")]
     Show(show::Args),
+    /// Do a task on a repository of this machine, from order to pull request
+    Run(Box<run::Args>),
+    /// Confirm a pull request twice, at a terminal, and open it
+    Approve(approve::Args),
+    /// Show the whole way on a sample repository made for it
+    Demo(demo::Args),
     /// Print the end of what an attempt's program printed
     Logs(logs::Args),
     /// Print the log of events
@@ -220,6 +230,9 @@ fn dispatch(session: &Session<'_>, command: &Command) -> Outcome {
         Command::Submit(args) => create_run::submit(session, args),
         Command::List(args) => list::execute(session, args),
         Command::Show(args) => show::execute(session, args),
+        Command::Run(args) => run::execute(session, args),
+        Command::Approve(args) => approve::execute(session, args),
+        Command::Demo(args) => demo::execute(session, args),
         Command::Logs(args) => logs::execute(session, args),
         Command::Events(args) => events::execute(session, args),
         Command::Why(args) => why::execute(session, args),

@@ -1,5 +1,6 @@
 //! What every command works with: terminal, settings, the person, and the way to the app.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::error::CliError;
@@ -8,7 +9,7 @@ use super::ui::Ui;
 use super::{Access, Globals, Wire};
 use crate::app::views::advice;
 use crate::app::{App, OperatorNotifier};
-use crate::config::{Config, Environment, Origin};
+use crate::config::{Config, Environment, Origin, Sourced};
 use crate::domain::actor::Actor;
 use crate::domain::run::Run;
 
@@ -46,6 +47,29 @@ impl<'a> Session<'a> {
         notifier: Arc<dyn OperatorNotifier>,
     ) -> Result<App, CliError> {
         Ok(self.wire.open(&self.config, access, notifier)?)
+    }
+
+    /// The same session with everything below `dir`, and no other setting of places.
+    pub(super) fn moved_to(&self, dir: &Path) -> Session<'a> {
+        let mut config = self.config.clone();
+        let at = |name: &str| Sourced { value: dir.join(name), origin: Origin::Default };
+        config.data_dir = Sourced { value: dir.to_owned(), origin: Origin::Flag };
+        config.db = at("agentpr.db");
+        config.workspace_root = at("workspaces");
+        config.integration_root = at("integration");
+        config.forge_root = at("forge");
+        Session {
+            ui: self.ui.clone().with_program(program(&config)),
+            config,
+            actor: self.actor.clone(),
+            skip_doctor: self.skip_doctor,
+            wire: self.wire,
+        }
+    }
+
+    /// Makes the store and opens the app over it, with another ear for tokens.
+    pub(super) fn open_new(&self, notifier: Arc<dyn OperatorNotifier>) -> Result<App, CliError> {
+        Ok(self.wire.open(&self.config, Access::Create, notifier)?)
     }
 
     /// Opens the app over a new store at `db`, which nobody will miss.

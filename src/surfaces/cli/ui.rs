@@ -74,11 +74,6 @@ impl Ui {
         self.json
     }
 
-    /// Whether a person reads standard output.
-    pub(super) fn is_terminal(&self) -> bool {
-        self.terminal
-    }
-
     /// Whether a person can be asked.
     pub(super) fn can_ask(&self) -> bool {
         self.asks

@@ -1,1 +1,11 @@
-//! To be written.
+//! Adapters, told with real git, real programs and real directories.
+
+mod capture;
+mod check;
+mod environment;
+mod forge;
+mod gate;
+mod path;
+mod prepare;
+mod process;
+mod world;

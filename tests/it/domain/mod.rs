@@ -1,1 +1,15 @@
-//! To be written.
+//! The rules of a run, told as cases, as a table, as properties, and as a walk over every state it can be in.
+
+mod attempts;
+mod gate;
+mod ids;
+mod matrix;
+mod next;
+mod projection;
+mod properties;
+mod samples;
+mod scenario;
+mod steering;
+mod verdict;
+mod walk;
+mod walk_world;

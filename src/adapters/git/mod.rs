@@ -1,0 +1,7 @@
+//! Git, spoken through the `git` program: how it is called, where a remote is, and the engine's own repositories.
+//!
+//! No git command ever runs with a configuration, a hook or a filter that an agent can write.
+
+pub mod control;
+pub mod program;
+pub mod remote;

@@ -1,0 +1,60 @@
+//! A person's own repository on this machine, looked at before a run is made from it.
+//!
+//! Nothing in it is changed here. It is the person's, so its own configuration is not an attacker's; the engine's fixed git
+//! environment is used all the same.
+
+use std::path::{Path, PathBuf};
+
+use crate::adapters::git::program::Git;
+use crate::domain::id::{BranchName, RepoSlug};
+use crate::ports::local::LocalRepo;
+use crate::ports::workspace::WorkspaceError;
+
+/// Looks at the repository that `path` is in.
+///
+/// # Errors
+/// [`WorkspaceError::Failed`] when there is none, or when it has no commit yet.
+pub(super) fn look(git: &Git, path: &Path) -> Result<LocalRepo, WorkspaceError> {
+    let shown = path.display();
+    let path = path.canonicalize().map_err(|err| WorkspaceError::Failed(format!("`{shown}`: {err}")))?;
+    let ask = |args: &[&str]| {
+        let mut call = git.anywhere(&path);
+        for arg in args {
+            call = call.arg(*arg);
+        }
+        call.text().map_err(|err| {
+            WorkspaceError::Failed(format!("`{shown}` is not a usable repository: {}", err.said()))
+        })
+    };
+    let git_dir = PathBuf::from(ask(&["rev-parse", "--absolute-git-dir"])?);
+    ask(&["rev-parse", "--verify", "--quiet", "HEAD^{commit}"])
+        .map_err(|_| WorkspaceError::Failed(format!("`{shown}` has no commit yet: make one first")))?;
+    let bare = ask(&["rev-parse", "--is-bare-repository"])? == "true";
+    let root = if bare { git_dir } else { PathBuf::from(ask(&["rev-parse", "--show-toplevel"])?) };
+    let branch =
+        ask(&["symbolic-ref", "--quiet", "--short", "HEAD"]).ok().and_then(|name| BranchName::new(name).ok());
+    let uncommitted = if bare { 0 } else { ask(&["status", "--porcelain"])?.lines().count() };
+    let origin = ask(&["remote", "get-url", "origin"]).ok();
+    let slug = origin.as_deref().and_then(slug_of_address).unwrap_or(slug_of_directory(&root)?);
+    Ok(LocalRepo { slug, remote: root.display().to_string(), branch, uncommitted })
+}
+
+/// The last two parts of an address, as forges name repositories.
+fn slug_of_address(address: &str) -> Option<RepoSlug> {
+    let path = address.trim_end_matches('/').trim_end_matches(".git");
+    let (rest, repo) = path.rsplit_once('/')?;
+    let owner = rest.rsplit(['/', ':']).next()?;
+    RepoSlug::new(owner, repo).ok()
+}
+
+fn slug_of_directory(root: &Path) -> Result<RepoSlug, WorkspaceError> {
+    let name = root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let clean: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' })
+        .take(100)
+        .collect();
+    let clean = clean.trim_start_matches(['-', '.']).trim_end_matches(".git");
+    RepoSlug::new("local", if clean.is_empty() { "repository" } else { clean })
+        .map_err(|err| WorkspaceError::Failed(err.to_string()))
+}

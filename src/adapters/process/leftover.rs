@@ -1,0 +1,50 @@
+//! Leftovers: programs that outlived the engine that started them.
+//!
+//! A process id alone proves nothing, since ids are reused. A group is ended only when its leader is still the recorded
+//! process (same boot, same start time), or when the leader is gone and a member carries a run's mark: as long as a group has
+//! members the system gives its number to no other process.
+
+use rustix::process::Signal;
+
+use super::table::{all, boot_id, end_marked, mark_of, signal_group, stat};
+use crate::domain::evidence::ProcessRef;
+
+/// What became of a leftover.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leftover {
+    /// It was there and was killed with its group.
+    Ended,
+    /// It is gone, or its number belongs to another program now; nothing was done.
+    Gone,
+}
+
+/// Kills the group of a recorded process, and whatever else carries its run's mark, if it is still that process.
+pub fn end_leftover(process: &ProcessRef) -> Leftover {
+    if process.boot.is_empty() || process.boot != boot_id() || process.start_ticks == 0 || process.pid <= 1 {
+        return Leftover::Gone;
+    }
+    let run = match stat(process.pid) {
+        Some(found) if found.start_ticks == process.start_ticks && found.group == process.pid => {
+            mark_of(process.pid).or_else(|| mark_of_member(process))
+        }
+        Some(_) => return Leftover::Gone,
+        None => match mark_of_member(process) {
+            Some(run) => Some(run),
+            None => return Leftover::Gone,
+        },
+    };
+    signal_group(process.pid, Signal::KILL);
+    if let Some(run) = run {
+        end_marked(&run);
+    }
+    Leftover::Ended
+}
+
+fn mark_of_member(process: &ProcessRef) -> Option<String> {
+    let is_member = |pid: &i32| {
+        stat(*pid).is_some_and(|found| {
+            found.group == process.pid && !found.zombie && found.start_ticks >= process.start_ticks
+        })
+    };
+    all().into_iter().filter(is_member).find_map(mark_of)
+}

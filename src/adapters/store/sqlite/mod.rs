@@ -1,0 +1,218 @@
+//! The store in one SQLite file: write-ahead log, full synchronisation, one writer and one reader connection.
+//!
+//! Read in this order: [`open`] (the file and its settings), [`schema`] (migrations), [`append`] and [`commit`] (the way
+//! in), [`read`] (the way out), [`lease`], and for upkeep [`replay`], [`verify`], [`rebuild`], [`backup`]. No type of the
+//! SQLite library leaves this folder, and no file handle but SQLite's own is ever closed on a store that is open: closing
+//! one would drop SQLite's locks (POSIX).
+
+mod append;
+mod backup;
+pub mod commit;
+mod error;
+mod lease;
+mod open;
+mod read;
+mod rebuild;
+mod replay;
+mod rows;
+mod schema;
+mod transaction;
+mod verify;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::Connection;
+
+use self::append::Request;
+use self::commit::Group;
+use self::error::{Trouble, edge};
+use self::open::Mode;
+pub use self::schema::SCHEMA;
+use self::transaction::Transaction;
+use crate::domain::event::Recorded;
+use crate::domain::id::{EventSeq, IdempotencyKey, RunId, Version};
+use crate::domain::projection::{ArtifactRow, AttemptRow, RunRow};
+use crate::domain::time::Moment;
+use crate::ports::store::{
+    Append, EventStore, Lease, LeaseOwner, RebuildReport, RunQuery, StoreError, Upkeep, VerifyReport,
+};
+
+/// Requests that one transaction takes at most: keeps the wait of the first one bounded when very many come at once.
+const GROUP_CAP: usize = 256;
+
+type Answer = Result<Vec<Recorded>, StoreError>;
+
+/// Events, projections and leases in one SQLite file.
+///
+/// Any number of processes may have the same file open. Within a process, share one value.
+pub struct SqliteStore {
+    path: PathBuf,
+    mode: Mode,
+    reader: Mutex<Connection>,
+    writer: Option<Mutex<Connection>>,
+    group: Group<Request, Answer>,
+}
+
+impl SqliteStore {
+    /// Opens the store at `path`, and makes it first when there is no file.
+    ///
+    /// Missing directories above it are made with mode 0700, the file with 0600. The file appears under its name only
+    /// once it is a whole store; of two processes that make it at once, one does and both open it.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and [`StoreError::Unavailable`] when it cannot be made.
+    pub fn create(path: &Path) -> Result<Self, StoreError> {
+        if !open::is_there(path)? {
+            open::make(path)?;
+        }
+        Self::open(path)
+    }
+
+    /// Opens an existing store, and brings an older schema up to date in one transaction.
+    ///
+    /// Takes the same time for a small and a large store: it looks at names and numbers, not at contents.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] without a file, [`StoreError::Newer`] for a newer schema, [`StoreError::Damaged`] for
+    /// anything that is no store, [`StoreError::Unavailable`] when it is locked or may not be written.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let mut writer = open::connect(path, Mode::Writer)?;
+        schema::migrate(&mut writer).map_err(edge(path, "written"))?;
+        let reader = open::connect(path, Mode::Reader)?;
+        Ok(Self {
+            path: path.to_owned(),
+            mode: Mode::Reader,
+            reader: Mutex::new(reader),
+            writer: Some(Mutex::new(writer)),
+            group: Group::new(GROUP_CAP),
+        })
+    }
+
+    /// Opens an existing store for reading only, as commands that show something do.
+    ///
+    /// Works beside a daemon and on a read-only medium. Where the directory cannot be written and no `-wal` file is left
+    /// there, the file is read as one that nobody changes; a writer that appeared meanwhile would not be noticed.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; an older schema is [`StoreError::Unavailable`], because it cannot be brought up to date.
+    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        let (reader, mode) = open::connect_to_read(path)?;
+        Ok(Self {
+            path: path.to_owned(),
+            mode,
+            reader: Mutex::new(reader),
+            writer: None,
+            group: Group::new(GROUP_CAP),
+        })
+    }
+
+    fn writer(&self) -> Result<MutexGuard<'_, Connection>, StoreError> {
+        let writer = self.writer.as_ref().ok_or_else(|| self.read_only())?;
+        // A transaction that a panic left behind was rolled back when it was dropped.
+        Ok(writer.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn read_only(&self) -> StoreError {
+        let why = format!("`{}` was opened for reading", self.path.display());
+        StoreError::Unavailable { action: "written", why }
+    }
+
+    fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Trouble>) -> Result<T, StoreError> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        work(&reader).map_err(edge(&self.path, "read"))
+    }
+
+    fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Trouble>) -> Result<T, StoreError> {
+        let writer = self.writer()?;
+        let written = Transaction::begin(&writer).map_err(Trouble::from).and_then(|transaction| {
+            let answer = work(&writer)?;
+            transaction.commit()?;
+            Ok(answer)
+        });
+        written.map_err(edge(&self.path, "written"))
+    }
+
+    /// A connection of its own for long reads, so that short ones need not wait for it.
+    fn own_reader(&self) -> Result<Connection, StoreError> {
+        open::connect(&self.path, self.mode)
+    }
+}
+
+impl EventStore for SqliteStore {
+    fn append(&self, append: &Append) -> Result<Vec<Recorded>, StoreError> {
+        if self.writer.is_none() {
+            return Err(self.read_only());
+        }
+        let request = Request::new(append).map_err(edge(&self.path, "written"))?;
+        let answer = self.group.submit(request, |requests| match self.writer() {
+            Ok(writer) => append::append_group(&writer, &self.path, requests),
+            Err(_) => Vec::new(),
+        });
+        answer.unwrap_or_else(|| {
+            let why = "the transaction was given up before it was committed".to_owned();
+            Err(StoreError::Unavailable { action: "written", why })
+        })
+    }
+
+    fn events_of(&self, run: &RunId, after: Version) -> Result<Vec<Recorded>, StoreError> {
+        self.read(|db| read::events_of(db, run, after))
+    }
+
+    fn events_after(&self, after: EventSeq, limit: usize) -> Result<Vec<Recorded>, StoreError> {
+        self.read(|db| read::events_after(db, after, limit))
+    }
+
+    fn last_seq(&self) -> Result<EventSeq, StoreError> {
+        self.read(read::last_seq)
+    }
+
+    fn event_with_key(&self, run: &RunId, key: &IdempotencyKey) -> Result<Option<Recorded>, StoreError> {
+        self.read(|db| read::event_with_key(db, run, key))
+    }
+
+    fn run_row(&self, run: &RunId) -> Result<Option<RunRow>, StoreError> {
+        self.read(|db| Ok(rows::head_of(db, run)?.map(|head| head.row)))
+    }
+
+    fn run_rows(&self, query: &RunQuery) -> Result<Vec<RunRow>, StoreError> {
+        self.read(|db| read::run_rows(db, query))
+    }
+
+    fn attempts_of(&self, run: &RunId) -> Result<Vec<AttemptRow>, StoreError> {
+        self.read(|db| rows::attempts_of(db, run))
+    }
+
+    fn artifacts_of(&self, run: &RunId) -> Result<Vec<ArtifactRow>, StoreError> {
+        self.read(|db| rows::artifacts_of(db, run))
+    }
+
+    fn take_lease(&self, run: &RunId, owner: &LeaseOwner, now: &Moment) -> Result<Lease, StoreError> {
+        self.write(|db| lease::take(db, run, owner, now))
+    }
+
+    fn release_lease(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.write(|db| lease::release(db, lease))
+    }
+
+    /// The last event's number: it moves with every append of any process, and with nothing else.
+    fn change_mark(&self) -> Result<u64, StoreError> {
+        self.last_seq().map(|seq| seq.0)
+    }
+}
+
+impl Upkeep for SqliteStore {
+    fn verify(&self) -> Result<VerifyReport, StoreError> {
+        let reader = self.own_reader()?;
+        verify::verify(&reader).map_err(edge(&self.path, "read"))
+    }
+
+    fn rebuild(&self) -> Result<RebuildReport, StoreError> {
+        self.write(rebuild::rebuild)
+    }
+
+    fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        let reader = self.own_reader()?;
+        backup::backup(&reader, &self.path, to)
+    }
+}

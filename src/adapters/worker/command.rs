@@ -1,0 +1,160 @@
+//! Any program as an agent: it is asked on its standard input and by a file, works in its current directory, and ends.
+//!
+//! The line is split as a shell would split it, but no shell runs it. What its code means for the run is not decided here.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::adapters::process::environment::ChildEnvironment;
+use crate::adapters::process::group::{Ending, GRACE, GroupOrder, GroupReport, OUTPUT_CAP, run_group};
+use crate::domain::evidence::{AttemptEvidence, AttemptOutcome};
+use crate::ports::artifact::Artifacts;
+use crate::ports::worker::{OnStart, WorkOrder, WorkReport, WorkerError};
+
+/// The variable that names the file with the prompt.
+const PROMPT_FILE: &str = "AGENTPR_PROMPT_FILE";
+
+/// A program that was found, with its arguments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandLine {
+    /// The program, absolute.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+}
+
+/// Runs programs as agents.
+pub struct CommandWorker {
+    environment: ChildEnvironment,
+    artifacts: Arc<dyn Artifacts>,
+}
+
+impl CommandWorker {
+    pub(super) fn new(environment: ChildEnvironment, artifacts: Arc<dyn Artifacts>) -> Self {
+        Self { environment, artifacts }
+    }
+
+    /// Finds the program of a line: an absolute path, or a name on the search path the agent will have.
+    ///
+    /// # Errors
+    /// What is wrong with the line, for people.
+    pub fn find(&self, line: &str) -> Result<CommandLine, String> {
+        let mut words = shell_words::split(line).map_err(|err| err.to_string())?.into_iter();
+        let Some(name) = words.next().filter(|name| !name.is_empty()) else {
+            return Err("it names no program after `command:`".to_owned());
+        };
+        let program = self.locate(&name)?;
+        Ok(CommandLine { program, args: words.collect() })
+    }
+
+    fn locate(&self, name: &str) -> Result<PathBuf, String> {
+        let path = Path::new(name);
+        if path.is_absolute() {
+            return if is_program(path) {
+                Ok(path.to_owned())
+            } else {
+                Err(format!("there is no program at `{name}`"))
+            };
+        }
+        if name.contains('/') {
+            return Err(format!(
+                "`{name}` is a relative path; give an absolute one, or a name on the search path"
+            ));
+        }
+        let folders = std::env::split_paths(self.environment.path_variable());
+        folders
+            .filter(|folder| folder.is_absolute())
+            .map(|folder| folder.join(name))
+            .find(|candidate| is_program(candidate))
+            .ok_or_else(|| format!("there is no program `{name}` on the search path"))
+    }
+
+    /// Runs the line for an order.
+    ///
+    /// # Errors
+    /// [`WorkerError::Unavailable`] when the workspace is missing, or a directory or the log cannot be written.
+    pub async fn run(
+        &self,
+        line: CommandLine,
+        order: &WorkOrder,
+        started: OnStart<'_>,
+        stop: &CancellationToken,
+    ) -> Result<WorkReport, WorkerError> {
+        if !order.workspace.is_dir() {
+            let why = format!("there is no workspace at `{}`", order.workspace.display());
+            return Err(WorkerError::Unavailable(why));
+        }
+        let program = line.program.display().to_string();
+        let name = format!("attempt-{}.log", order.attempt);
+        let mut group = self.group_order(line, order)?;
+        group.live_log = Some(self.artifacts.absolute(&format!("{}/{name}", order.run)));
+        let report = run_group(&group, started, stop).await;
+        let mut log = self
+            .artifacts
+            .write(&order.run, &name, &report.output.bytes)
+            .map_err(|err| WorkerError::Unavailable(err.to_string()))?;
+        log.truncated = report.output.truncated;
+        let (outcome, message) = meaning(&report, order);
+        let evidence = AttemptEvidence {
+            exit_code: report.exit_code,
+            signal: report.signal,
+            duration_ms: u64::try_from(report.duration.as_millis()).unwrap_or(u64::MAX),
+            program,
+            log: Some(log),
+            message,
+        };
+        Ok(WorkReport { outcome, evidence })
+    }
+
+    fn group_order(&self, line: CommandLine, order: &WorkOrder) -> Result<GroupOrder, WorkerError> {
+        let unavailable = |err: &dyn std::fmt::Display| WorkerError::Unavailable(err.to_string());
+        let runtime = self.environment.runtime_dir(&order.run);
+        let mut env =
+            self.environment.make(&order.run, &order.workspace, &runtime).map_err(|err| unavailable(&err))?;
+        let prompt = self
+            .artifacts
+            .write(&order.run, &format!("prompt-{}.md", order.attempt), order.prompt.as_bytes())
+            .map_err(|err| unavailable(&err))?;
+        // The agent gets a copy in its own directory: the artifact is the record and stays the engine's.
+        let copy = runtime.join("prompt.md");
+        std::fs::write(&copy, &order.prompt).map_err(|err| unavailable(&err))?;
+        tracing::debug!(run = %order.run, prompt = %prompt.path, "the prompt is written");
+        env.insert(PROMPT_FILE.to_owned(), copy.to_string_lossy().into_owned());
+        let args = line.args.into_iter().chain(order.extra_args.iter().cloned()).collect();
+        Ok(GroupOrder {
+            program: line.program,
+            args,
+            dir: order.workspace.clone(),
+            env,
+            stdin: Some(order.prompt.clone()),
+            limit: order.limit,
+            grace: GRACE,
+            output_cap: OUTPUT_CAP,
+            live_log: None,
+        })
+    }
+}
+
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+/// What an ending is called, and one line about it.
+fn meaning(report: &GroupReport, order: &WorkOrder) -> (AttemptOutcome, String) {
+    match &report.ending {
+        Ending::Exited(0) => (AttemptOutcome::Succeeded, "the agent ended with code 0".to_owned()),
+        Ending::Exited(code) => (AttemptOutcome::Failed, format!("the agent ended with code {code}")),
+        Ending::Signalled(signal) => (AttemptOutcome::Failed, format!("signal {signal} ended the agent")),
+        Ending::TimedOut => {
+            let message = format!("the agent was ended at its limit of {} s", order.limit.as_secs());
+            (AttemptOutcome::TimedOut, message)
+        }
+        Ending::Stopped => (AttemptOutcome::Stopped, "the agent was stopped by order".to_owned()),
+        Ending::CouldNotStart(why) => {
+            (AttemptOutcome::CouldNotStart, format!("the agent could not be started: {why}"))
+        }
+    }
+}

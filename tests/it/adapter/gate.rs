@@ -1,0 +1,77 @@
+//! Approvals for tests, made the only way there is: by folding the events of a run whose request a person confirmed.
+
+use agentpr::domain::actor::Actor;
+use agentpr::domain::event::{
+    DiscoveryStarted, Event, HumanReviewRequested, PrApproved, PrRequested, Recorded, RunCreated,
+};
+use agentpr::domain::evidence::{Change, Prepared};
+use agentpr::domain::gate::{Approved, PolicyReport, PrBinding, PrRequest};
+use agentpr::domain::id::{Digest, EventSeq, RequestId, RunId, Version};
+use agentpr::domain::run::Run;
+use agentpr::domain::spec::RunSpec;
+use agentpr::domain::state::State;
+use agentpr::domain::time::{Moment, Timestamp};
+use agentpr::ports::workspace::Workspace;
+
+use super::world::World;
+
+/// The approval of a change, bound to what the control repository says of it.
+pub(super) async fn approved(
+    world: &World,
+    run: &RunId,
+    spec: &RunSpec,
+    prepared: &Prepared,
+    change: &Change,
+    request: &str,
+) -> Approved {
+    let found = world.workspace.inspect(&spec.repo, &prepared.base_sha, &change.head_sha).await.unwrap();
+    let any = Digest::new("0".repeat(64)).unwrap();
+    let binding = PrBinding {
+        repo: spec.repo.clone(),
+        repo_id: None,
+        base_branch: prepared.base_branch.clone(),
+        base_sha: prepared.base_sha.clone(),
+        head_branch: spec.head_branch.clone(),
+        head_sha: change.head_sha.clone(),
+        tree: found.tree,
+        diff_digest: found.diff_digest,
+        text_digest: any.clone(),
+        policy_digest: any.clone(),
+    };
+    let request = PrRequest {
+        id: RequestId::new(request).unwrap(),
+        binding: binding.clone(),
+        title: "Fix it".to_owned(),
+        body: "It was wrong.".to_owned(),
+        draft: false,
+        requester: Actor::cli("ada"),
+        issued: Moment { wall: Timestamp(1_000), boot: "boot".to_owned(), monotonic_ms: 0 },
+        ttl_secs: 60,
+        token_hash: any,
+        card: PolicyReport::default(),
+    };
+    let events: Vec<Event> = vec![
+        RunCreated { spec: spec.clone() }.into(),
+        DiscoveryStarted {}.into(),
+        HumanReviewRequested { reason: "ready_for_review".to_owned(), message: String::new() }.into(),
+        PrRequested { request: request.clone() }.into(),
+        PrApproved { request: request.id.clone(), by: Actor::cli("ada") }.into(),
+    ];
+    let recorded: Vec<Recorded> = events
+        .into_iter()
+        .zip(1..)
+        .map(|(event, number)| Recorded {
+            seq: EventSeq(number),
+            run: run.clone(),
+            version: Version(number),
+            at: Timestamp(1_000),
+            actor: Actor::cli("ada"),
+            cause: None,
+            key: None,
+            state: State::Queued,
+            event,
+        })
+        .collect();
+    let folded = Run::fold(&recorded).unwrap().unwrap();
+    Approved::verify(&folded, &binding, &request.issued).unwrap()
+}

@@ -1,0 +1,303 @@
+//! Things the domain's tests talk about: commits, requests, reports, and one of every event.
+
+use agentpr::domain::actor::{Actor, Channel};
+use agentpr::domain::command::{Approval, Failure, StepOutcome};
+use agentpr::domain::event::{
+    ArtifactRegistered, AttemptEnded, AttemptStarted, Cancelled, ChangeCaptured, CheckRecorded,
+    ChecksFinished, DiscoveryStarted, Event, FixRequested, HumanReviewRequested, ImplementationStarted,
+    MarkedDone, PausedByPerson, PlanReady, PrApproved, PrLinked, PrRequestCancelled, PrRequested,
+    ProcessStarted, Pushed, Resumed, Retried, ReviewRecorded, RunCreated, Skipped, StepFailed, TimedOut,
+    TokenRefused, ValidationStarted, VerdictRendered, WorkspacePrepared,
+};
+use agentpr::domain::evidence::{
+    AttemptEvidence, AttemptOutcome, Change, CheckOutcome, CheckReport, CheckResult, CheckSource, Contract,
+    DiffStat, LogRef, Prepared, ProcessRef, Step,
+};
+use agentpr::domain::gate::{CancelReason, Drift, PolicyReport, PrBinding, PrRequest, REQUEST_TTL};
+use agentpr::domain::id::{AttemptNo, BranchName, CommitSha, Digest, PrNumber, RequestId, RunId, TreeSha};
+use agentpr::domain::spec::{Delivery, Limits, RunSpec};
+use agentpr::domain::state::State;
+use agentpr::domain::time::{Moment, Timestamp};
+use agentpr::domain::verdict::{Evidence, verdict};
+
+pub fn run_id() -> RunId {
+    RunId::new("run-1").unwrap()
+}
+
+pub fn sha(n: u8) -> CommitSha {
+    CommitSha::new(format!("{n:02x}").repeat(20)).unwrap()
+}
+
+pub fn digest(n: u8) -> Digest {
+    Digest::new(format!("{n:02x}").repeat(32)).unwrap()
+}
+
+pub fn branch(name: &str) -> BranchName {
+    BranchName::new(name).unwrap()
+}
+
+pub fn pr(number: u64) -> PrNumber {
+    PrNumber::new(number).unwrap()
+}
+
+pub fn person() -> Actor {
+    Actor::cli("ann")
+}
+
+pub fn github() -> Actor {
+    Actor { channel: Channel::Github, name: "github".to_owned() }
+}
+
+/// Ten o'clock: where every story begins.
+pub fn start() -> Moment {
+    Moment { wall: Timestamp(36_000_000), boot: "boot-1".to_owned(), monotonic_ms: 1_000_000 }
+}
+
+/// Ten o'clock and so many minutes by both clocks.
+pub fn minutes(n: u64) -> Moment {
+    let begun = start();
+    Moment {
+        wall: Timestamp(begun.wall.0 + i64::try_from(n * 60_000).unwrap()),
+        monotonic_ms: begun.monotonic_ms + n * 60_000,
+        ..begun
+    }
+}
+
+/// An order whose steps a person gives one by one.
+pub fn manual_spec() -> RunSpec {
+    RunSpec {
+        repo: "octo/hello".parse().unwrap(),
+        prompt_version: "v1".to_owned(),
+        task: "mend the test".to_owned(),
+        agent: None,
+        checks: vec!["cargo test".to_owned()],
+        base_branch: None,
+        remote: None,
+        head_branch: branch("agentpr/run-1"),
+        delivery: Delivery::Pr,
+        title: None,
+        limits: Limits::default(),
+    }
+}
+
+/// An order the engine drives.
+pub fn driven_spec() -> RunSpec {
+    RunSpec { agent: Some("codex".to_owned()), ..manual_spec() }
+}
+
+pub fn contract() -> Contract {
+    Contract { path: "contract.md".to_owned(), sha256: Some(digest(7)) }
+}
+
+pub fn prepared() -> Prepared {
+    Prepared {
+        base_branch: branch("main"),
+        base_sha: sha(0xb0),
+        workspace: "/w/octo/hello/run-1".to_owned(),
+        remote: "https://example.test/octo/hello".to_owned(),
+    }
+}
+
+pub fn change(n: u8) -> Change {
+    Change {
+        head_sha: sha(n),
+        tree: TreeSha::new(format!("{n:02x}").repeat(20)).unwrap(),
+        parent_sha: sha(0xb0),
+        diff_digest: digest(n),
+        stat: DiffStat { files: 1, insertions: 2, deletions: 3 },
+    }
+}
+
+pub fn report(n: u8, outcome: CheckOutcome) -> CheckReport {
+    let result = |code| CheckResult {
+        command: "cargo test".to_owned(),
+        exit_code: Some(code),
+        duration_ms: 5,
+        timed_out: false,
+        log: None,
+        excerpt: String::new(),
+    };
+    let (source, results) = match outcome {
+        CheckOutcome::Passed => (CheckSource::Given, vec![result(0)]),
+        CheckOutcome::Failed => (CheckSource::Given, vec![result(101)]),
+        CheckOutcome::NoEvidence => (CheckSource::Nothing, vec![]),
+    };
+    CheckReport { head_sha: sha(n), source, results }
+}
+
+/// The facts of a request about change `n`, were it made now.
+pub fn binding(n: u8) -> PrBinding {
+    PrBinding {
+        repo: "octo/hello".parse().unwrap(),
+        repo_id: Some(42),
+        base_branch: branch("main"),
+        base_sha: sha(0xb0),
+        head_branch: branch("agentpr/run-1"),
+        head_sha: sha(n),
+        tree: TreeSha::new(format!("{n:02x}").repeat(20)).unwrap(),
+        diff_digest: digest(n),
+        text_digest: digest(0xee),
+        policy_digest: digest(0xef),
+    }
+}
+
+pub fn request_id(n: u8) -> RequestId {
+    RequestId::new(format!("request-{n}")).unwrap()
+}
+
+/// Request `id` about change `n`; its token's hash is `digest(id)`.
+pub fn request(id: u8, n: u8) -> PrRequest {
+    PrRequest {
+        id: request_id(id),
+        binding: binding(n),
+        title: "Mend the test".to_owned(),
+        body: "It was broken.".to_owned(),
+        draft: false,
+        requester: Actor::engine(),
+        issued: start(),
+        ttl_secs: REQUEST_TTL.as_secs(),
+        token_hash: digest(id),
+        card: PolicyReport { checks: Some(CheckOutcome::Passed), ..PolicyReport::default() },
+    }
+}
+
+/// The right confirmation of `request(id, n)`.
+pub fn approval(id: u8, n: u8) -> Approval {
+    Approval {
+        request: Some(request_id(id)),
+        token_hash: digest(id),
+        confirmed: true,
+        facts: Some(binding(n)),
+    }
+}
+
+pub fn evidence() -> AttemptEvidence {
+    AttemptEvidence {
+        exit_code: Some(0),
+        signal: None,
+        duration_ms: 12,
+        program: "codex 1.0".to_owned(),
+        log: Some(LogRef { path: "run-1/1.log".to_owned(), sha256: digest(9), bytes: 3, truncated: false }),
+        message: "ended".to_owned(),
+    }
+}
+
+pub fn process() -> ProcessRef {
+    ProcessRef { pid: 4321, start_ticks: 99, boot: "boot-1".to_owned() }
+}
+
+pub fn failure(retryable: bool) -> StepOutcome {
+    StepOutcome::Failed(Failure {
+        outcome: AttemptOutcome::Failed,
+        reason_code: "remote_unavailable".to_owned(),
+        message: "no route".to_owned(),
+        retryable,
+    })
+}
+
+pub fn attempt(n: u32) -> AttemptNo {
+    AttemptNo(n)
+}
+
+/// One of every event, with the variants that matter to where it leads.
+pub fn every_event() -> Vec<(String, Event)> {
+    let mut events: Vec<Event> = vec![
+        RunCreated { spec: manual_spec() }.into(),
+        DiscoveryStarted {}.into(),
+        WorkspacePrepared { prepared: prepared() }.into(),
+        PlanReady { contract: contract() }.into(),
+        ImplementationStarted {}.into(),
+        AttemptStarted { attempt: attempt(1), step: Step::Agent, generation: 1 }.into(),
+        ProcessStarted { attempt: attempt(1), process: process() }.into(),
+        AttemptEnded {
+            attempt: attempt(1),
+            step: Step::Agent,
+            outcome: AttemptOutcome::Succeeded,
+            evidence: evidence(),
+        }
+        .into(),
+        ChangeCaptured { change: change(1) }.into(),
+        ValidationStarted {}.into(),
+        ChecksFinished { report: report(1, CheckOutcome::Passed) }.into(),
+        VerdictRendered {
+            verdict: verdict(Evidence { agent: AttemptOutcome::TimedOut, changed: true, checks: None }),
+        }
+        .into(),
+        FixRequested { round: 1, reason: "verify_failed".to_owned() }.into(),
+        human("ready_for_review"),
+        TimedOut { step: "agent".to_owned() }.into(),
+        PrRequested { request: request(1, 1) }.into(),
+        TokenRefused { request: request_id(1), wrong_tokens: 1 }.into(),
+        PrRequestCancelled {
+            request: request_id(1),
+            reason: CancelReason::Stale,
+            drift: vec![Drift::BaseMoved],
+        }
+        .into(),
+        PrApproved { request: request_id(1), by: person() }.into(),
+        pushed(1),
+        linked(5),
+        MarkedDone {}.into(),
+        PausedByPerson {}.into(),
+        Cancelled { reason: "not now".to_owned() }.into(),
+        Skipped { reason: String::new() }.into(),
+        ArtifactRegistered {
+            kind: "prompt".to_owned(),
+            path: "run-1/p".to_owned(),
+            sha256: digest(3),
+            bytes: 4,
+        }
+        .into(),
+    ];
+    let mut named: Vec<(String, Event)> =
+        events.drain(..).map(|event| (event.name().to_owned(), event)).collect();
+    let mut add = |variant: &str, event: Event| named.push((format!("{}, {variant}", event.name()), event));
+    add("retryable", step_failed(true));
+    add("not retryable", step_failed(false));
+    for (about, head) in [("our head", Some(1)), ("another head", Some(2)), ("no head told", None)] {
+        for (colour, word) in [("green", "success"), ("red", "failure"), ("unknown", "in_progress")] {
+            add(&format!("{colour}, {about}"), check(word, head));
+        }
+    }
+    for state in ["approved", "changes_requested", "commented"] {
+        add(state, ReviewRecorded { state: state.to_owned() }.into());
+    }
+    for target_state in State::ALL {
+        add(&format!("to {target_state}"), Resumed { target_state }.into());
+        add(&format!("to {target_state}"), Retried { target_state }.into());
+    }
+    let place = |event: &Event| Event::NAMES.iter().position(|(name, _)| *name == event.name());
+    named.sort_by_key(|(_, event)| place(event));
+    named
+}
+
+pub fn human(reason: &str) -> Event {
+    HumanReviewRequested { reason: reason.to_owned(), message: "look".to_owned() }.into()
+}
+
+pub fn step_failed(retryable: bool) -> Event {
+    StepFailed {
+        step: "agent".to_owned(),
+        reason_code: "runtime_timeout".to_owned(),
+        error_message: "it took too long".to_owned(),
+        retryable,
+    }
+    .into()
+}
+
+pub fn pushed(n: u8) -> Event {
+    Pushed { branch: branch("agentpr/run-1"), sha: sha(n), request: Some(request_id(1)) }.into()
+}
+
+pub fn linked(number: u64) -> Event {
+    PrLinked {
+        pr_number: pr(number),
+        url: Some("https://example.test/5".to_owned()),
+        request: Some(request_id(1)),
+    }
+    .into()
+}
+
+pub fn check(word: &str, head: Option<u8>) -> Event {
+    CheckRecorded { conclusion: word.to_owned(), head_sha: head.map(sha), pr_number: None }.into()
+}
