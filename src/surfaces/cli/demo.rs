@@ -40,14 +40,13 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     // Links are followed once, here: what is shown later is then where things really are.
     let dir = place.path().canonicalize().unwrap_or_else(|_| place.path().to_owned());
     let demo = session.moved_to(&dir);
-    let kept = args.keep.then(|| place.keep());
     let outcome = tell(&demo, args, &dir);
-    match kept {
-        Some(path) => demo
-            .ui
-            .note(format!("everything is left in {}; remove it when you have seen enough", path.display())),
-        None if outcome.is_ok() => demo.ui.note("everything it made is removed again; --keep leaves it"),
-        None => {}
+    if args.keep {
+        let path = place.keep();
+        demo.ui
+            .note(format!("everything is left in {}; remove it when you have seen enough", path.display()));
+    } else if outcome.is_ok() {
+        demo.ui.note("everything it made is removed again; --keep leaves it");
     }
     outcome
 }

@@ -118,7 +118,7 @@ fn a_full_disk_is_said_and_loses_nothing() {
     // A limit on the size of files is what a full disk is to a program: writing fails in the middle.
     let program = env!("CARGO_BIN_EXE_agentpr");
     let script = format!(
-        "trap '' XFSZ; ulimit -f 16; exec {program} --json create-run --owner acme --repo parser --prompt-version v1 --run-id \"$1\" --task \"$2\""
+        "trap '' XFSZ; ulimit -f 100; exec {program} --json create-run --owner acme --repo parser --prompt-version v1 --run-id \"$1\" --task \"$2\""
     );
     let task = "t".repeat(60_000);
     let mut command = std::process::Command::new("sh");

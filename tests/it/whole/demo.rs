@@ -43,5 +43,5 @@ fn what_the_demo_keeps_can_be_looked_at_with_the_commands_it_names() {
         .unwrap();
     let run = shown["run"]["run_id"].as_str().unwrap();
     let why = sandbox.agentpr(&["--data-dir", &kept.display().to_string(), "why", run]).ok();
-    assert!(why.stdout.contains("ready_for_review"), "{}", why.stdout);
+    assert!(why.stdout.contains("waits for its two confirmations"), "{}", why.stdout);
 }

@@ -2,6 +2,15 @@
 
 use std::fs;
 
+use agentpr::adapters::store::sqlite::SqliteStore;
+use agentpr::domain::actor::Actor;
+use agentpr::domain::event::PrRequested;
+use agentpr::domain::gate::Gate;
+use agentpr::domain::id::{RunId, Version};
+use agentpr::domain::run::Run;
+use agentpr::domain::time::Timestamp;
+use agentpr::ports::store::{Append, EventStore};
+
 use crate::harness::{Answer, git};
 
 use super::Scene;
@@ -92,19 +101,40 @@ fn a_moved_base_and_a_moved_head_are_stale() {
 fn an_expired_token_is_refused() {
     let scene = Scene::new();
     scene.at_the_gate("r1");
-    let asked = scene.sandbox.json(&[
-        "request-open-pr",
+    let (token, _) = scene.ask("r1");
+    make_older(&scene, "r1", 31);
+    let before = git::all_refs(&scene.remote);
+    let answer = scene.sandbox.agentpr(&[
+        "--json",
+        "approve-open-pr",
         "--run-id",
         "r1",
-        "--title",
-        "t",
-        "--body",
-        "b",
-        "--confirm-ttl-minutes",
-        "0",
+        "--confirm-token",
+        &token,
+        "--confirm",
     ]);
-    let (token, file) = (asked["confirm_token"].as_str().unwrap(), asked["request_file"].as_str().unwrap());
-    refused(scene.approve("r1", token, std::path::Path::new(file)), 3, "expired");
+    refused(answer, 3, "expired");
+    assert_eq!(git::all_refs(&scene.remote), before);
+}
+
+/// Records the open request again as it would be had it been made some minutes ago.
+fn make_older(scene: &Scene, run: &str, minutes: u32) {
+    let store = SqliteStore::open(&scene.sandbox.db()).unwrap();
+    let run = Run::fold(&store.events_of(&RunId::new(run).unwrap(), Version(0)).unwrap()).unwrap().unwrap();
+    let Gate::Open { mut request, .. } = run.gate else { panic!("no request is open") };
+    request.issued.wall = Timestamp(request.issued.wall.0 - i64::from(minutes) * 60_000);
+    request.issued.monotonic_ms = request.issued.monotonic_ms.saturating_sub(u64::from(minutes) * 60_000);
+    let append = Append {
+        run: run.id,
+        expected: run.version,
+        fence: None,
+        actor: Actor::cli("tester"),
+        at: run.updated_at,
+        cause: None,
+        key: None,
+        events: vec![(PrRequested { request }.into(), run.state)],
+    };
+    store.append(&append).unwrap();
 }
 
 #[test]
