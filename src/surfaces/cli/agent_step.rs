@@ -167,7 +167,7 @@ fn say(session: &Session<'_>, app: &App, report: &AgentStepReport, engine: &str,
     }
     let time = words::span(Duration::from_millis(evidence.duration_ms));
     let how = show_json::word(&report.outcome);
-    ui.line(format!("The agent `{engine}` ended after {time}: {how}. {}", evidence.message));
+    ui.line(format!("The agent `{engine}` ended after {time}: {how} ({}).", evidence.message));
     let (style, word) = if report.passed { (GOOD, "PASS") } else { (BAD, "not PASS") };
     match verdict {
         Some(verdict) => ui.styled(style, format!("{word} ({}): {}", verdict.reason_code, verdict.because)),

@@ -50,7 +50,7 @@ impl Ui {
     fn protected(&self, request: &PrRequest) {
         for (index, path) in request.card.protected.iter().enumerate() {
             let name = if index == 0 { "protected" } else { "" };
-            self.pieces(&[(FAINT, format!("  {name:<13}").into()), (BAD, path.as_str().into())]);
+            self.pieces(&[(FAINT, format!("  {name:<14}").into()), (BAD, path.as_str().into())]);
         }
     }
 
@@ -61,9 +61,9 @@ impl Ui {
             Some(CheckOutcome::NoEvidence) => (NOTICE, "nothing was found to check with".to_owned()),
             None => (NOTICE, "did not run on this commit".to_owned()),
         };
-        self.pieces(&[(FAINT, format!("  {:<13}", "checks").into()), (style, words.into())]);
+        self.pieces(&[(FAINT, format!("  {:<14}", "checks").into()), (style, words.into())]);
         if let Some(why) = &request.card.accepted_because {
-            self.pieces(&[(FAINT, format!("  {:<13}", "accepted").into()), (PLAIN, why.as_str().into())]);
+            self.pieces(&[(FAINT, format!("  {:<14}", "accepted").into()), (PLAIN, why.as_str().into())]);
         }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::error::{CliError, Outcome};
 use super::exit::Exit;
 use super::session::Session;
-use super::{Access, event_line};
+use super::{Access, event_line, words};
 use crate::app::App;
 use crate::domain::id::{EventSeq, RunId};
 
@@ -81,7 +81,7 @@ fn to_file(session: &Session<'_>, app: &App, run: Option<&RunId>, path: &Path) -
     if ui.is_json() {
         ui.document(&json!({ "ok": true, "path": path, "events": written }));
     } else {
-        ui.line(format!("{written} events were written to {}.", path.display()));
+        ui.line(format!("{} written to {}.", words::count(written, "event"), path.display()));
     }
     Ok(Exit::Ok)
 }

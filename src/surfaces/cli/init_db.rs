@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::Access;
+use super::{Access, words};
 use super::error::Outcome;
 use super::exit::Exit;
 use super::session::Session;
@@ -15,7 +15,7 @@ pub(super) fn execute(session: &Session<'_>) -> Outcome {
     if ui.is_json() {
         ui.document(&json!({ "ok": true, "db": db, "events": events }));
     } else {
-        ui.line(format!("The store is at {db} and holds {events} events."));
+        ui.line(format!("The store is at {db} and holds {}.", words::count(events.0, "event")));
         ui.line(format!("next: {}", ui.command("agentpr doctor")));
     }
     Ok(Exit::Ok)

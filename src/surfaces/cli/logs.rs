@@ -7,6 +7,8 @@ use super::arg::RunArg;
 use super::error::{CliError, Outcome};
 use super::exit::Exit;
 use super::session::Session;
+use crate::app::{App, AppError};
+use crate::domain::id::RunId;
 use crate::domain::projection::AttemptRow;
 
 /// Arguments of `logs`.
@@ -27,18 +29,11 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     let app = session.open(Access::Read)?;
     app.run(run)?;
     let attempts = app.store().attempts_of(run)?;
-    let row = chosen(&attempts, args.attempt).ok_or_else(|| {
-        let what =
-            args.attempt.map_or_else(|| "no attempt with a log".to_owned(), |no| format!("no attempt {no}"));
-        CliError::absent(format!("run `{run}` has {what}"), format!("agentpr show {run}"))
-    })?;
-    let path = row.log.as_ref().ok_or_else(|| {
-        CliError::absent(
-            format!("attempt {} of run `{run}` has no log", row.no),
-            format!("agentpr why {run}"),
-        )
-    })?;
-    let text = app.artifacts().read_tail(path, args.bytes).map_err(crate::app::AppError::from)?;
+    let found = match args.attempt {
+        Some(no) => named(&app, run, &attempts, no, args.bytes)?,
+        None => newest(&app, run, &attempts, args.bytes)?,
+    };
+    let Found { row, path, text } = found;
     let text = String::from_utf8_lossy(&text);
     let ui = &session.ui;
     if ui.is_json() {
@@ -51,21 +46,56 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
             "path": app.artifacts().absolute(path),
             "log": text,
         }));
-    } else {
-        ui.note(format!(
-            "attempt {} ({}), {}",
-            row.no,
-            row.step.name(),
-            app.artifacts().absolute(path).display()
-        ));
-        ui.block(&text);
+        return Ok(Exit::Ok);
     }
+    ui.note(format!("attempt {} ({}), {}", row.no, row.step.name(), app.artifacts().absolute(path).display()));
+    if text.is_empty() {
+        ui.note("nothing was printed");
+    }
+    ui.block(&text);
     Ok(Exit::Ok)
 }
 
-fn chosen(attempts: &[AttemptRow], no: Option<u32>) -> Option<&AttemptRow> {
-    match no {
-        Some(no) => attempts.iter().find(|row| row.no.0 == no),
-        None => attempts.iter().rev().find(|row| row.log.is_some()),
+/// An attempt with the end of its log.
+struct Found<'a> {
+    row: &'a AttemptRow,
+    path: &'a str,
+    text: Vec<u8>,
+}
+
+/// The log of one attempt.
+fn named<'a>(
+    app: &App,
+    run: &RunId,
+    attempts: &'a [AttemptRow],
+    no: u32,
+    bytes: u64,
+) -> Result<Found<'a>, CliError> {
+    let row = attempts.iter().find(|row| row.no.0 == no).ok_or_else(|| {
+        CliError::absent(format!("run `{run}` has no attempt {no}"), format!("agentpr show {run}"))
+    })?;
+    let path = row.log.as_deref().ok_or_else(|| {
+        CliError::absent(format!("attempt {no} of run `{run}` has no log"), format!("agentpr why {run}"))
+    })?;
+    Ok(Found { row, path, text: read(app, path, bytes)? })
+}
+
+/// The newest log with something in it, or the newest there is.
+fn newest<'a>(app: &App, run: &RunId, attempts: &'a [AttemptRow], bytes: u64) -> Result<Found<'a>, CliError> {
+    let mut empty = None;
+    for row in attempts.iter().rev() {
+        let Some(path) = row.log.as_deref() else { continue };
+        let found = Found { row, path, text: read(app, path, bytes)? };
+        if !found.text.is_empty() {
+            return Ok(found);
+        }
+        empty = empty.or(Some(found));
     }
+    empty.ok_or_else(|| {
+        CliError::absent(format!("run `{run}` has no attempt with a log"), format!("agentpr show {run}"))
+    })
+}
+
+fn read(app: &App, path: &str, bytes: u64) -> Result<Vec<u8>, AppError> {
+    Ok(app.artifacts().read_tail(path, bytes)?)
 }

@@ -79,7 +79,7 @@ fn where_it_stands(ui: &Ui, detail: &RunDetail) {
     }
     ui.field("because", reason(run));
     if let Some(error) = &run.last_error {
-        ui.pieces(&[(FAINT, format!("  {:<13}", "last error").into()), (BAD, error.to_string().into())]);
+        ui.pieces(&[(FAINT, format!("  {:<14}", "last error").into()), (BAD, error.to_string().into())]);
     }
     ui.field("waits for", &detail.advice.waits_for);
     for (index, command) in detail.advice.next.iter().enumerate() {

@@ -61,22 +61,18 @@ impl Ui {
         Self { program, ..self }
     }
 
-    /// A suggested command, written so that it works when typed as it is.
-    pub(super) fn command(&self, command: &str) -> String {
-        match command.strip_prefix("agentpr ") {
+    /// A suggestion, its commands written so that they work when typed as they are.
+    pub(super) fn command(&self, suggestion: &str) -> String {
+        let quoted = suggestion.replace("`agentpr ", &format!("`{} ", self.program));
+        match quoted.strip_prefix("agentpr ") {
             Some(rest) => format!("{} {rest}", self.program),
-            None => command.to_owned(),
+            None => quoted,
         }
     }
 
     /// Whether results are documents for machines.
     pub(super) fn is_json(&self) -> bool {
         self.json
-    }
-
-    /// Whether a person reads standard output.
-    pub(super) fn is_terminal(&self) -> bool {
-        self.terminal
     }
 
     /// Whether a person can be asked.
@@ -115,7 +111,7 @@ impl Ui {
 
     /// Prints `name` and `value` in two columns.
     pub(super) fn field(&self, name: &str, value: impl AsRef<str>) {
-        self.pieces(&[(FAINT, format!("  {name:<13}").into()), (PLAIN, value.as_ref().into())]);
+        self.pieces(&[(FAINT, format!("  {name:<14}").into()), (PLAIN, value.as_ref().into())]);
     }
 
     /// Prints one line on standard error: progress and remarks that are no result.

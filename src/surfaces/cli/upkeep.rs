@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::Access;
-use super::error::Outcome;
+use super::{Access, words};
+use super::error::{CliError, Outcome};
 use super::exit::Exit;
 use super::session::Session;
 use super::ui::{BAD, GOOD, NOTICE};
@@ -37,7 +37,7 @@ pub(super) fn verify(session: &Session<'_>) -> Outcome {
         let (style, word) = if sound { (GOOD, "sound") } else { (BAD, "damaged") };
         ui.styled(
             style,
-            format!("The log is {word}: {} events of {} runs were read.", report.events, report.runs),
+            format!("The log is {word}: {} of {} read.", words::count(report.events, "event"), words::count(report.runs, "run")),
         );
         if !sound {
             ui.note("hint: a copy made by `agentpr backup` can take its place; `agentpr rebuild-projections` mends rows, never events");
@@ -70,7 +70,8 @@ pub(super) fn rebuild(session: &Session<'_>) -> Outcome {
     } else {
         "They were wrong as said above."
     };
-    ui.line(format!("The rows of {} runs were made again from {} events. {was}", report.runs, report.events));
+    let (runs, events) = (words::count(report.runs, "run"), words::count(report.events, "event"));
+    ui.line(format!("The rows of {runs} were made again from {events}. {was}"));
     Ok(Exit::Ok)
 }
 
@@ -78,6 +79,12 @@ pub(super) fn rebuild(session: &Session<'_>) -> Outcome {
 pub(super) fn backup(session: &Session<'_>, args: &BackupArgs) -> Outcome {
     let ui = &session.ui;
     let app = session.open(Access::Read)?;
+    if args.to.symlink_metadata().is_ok() {
+        return Err(CliError::usage(
+            format!("`{}` is there already", args.to.display()),
+            "name a new file: a backup never replaces anything",
+        ));
+    }
     let spinner = ui.spinner("copying the store");
     app.upkeep().backup(&args.to)?;
     drop(spinner);

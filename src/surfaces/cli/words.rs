@@ -49,10 +49,17 @@ pub(super) fn size(bytes: u64) -> String {
     }
 }
 
+/// A number of things, in the singular where there is one.
+pub(super) fn count(number: u64, thing: &str) -> String {
+    match number {
+        1 => format!("1 {thing}"),
+        _ => format!("{number} {thing}s"),
+    }
+}
+
 /// The size of a diff.
 pub(super) fn diffstat(stat: &DiffStat) -> String {
-    let files = if stat.files == 1 { "file" } else { "files" };
-    format!("{} {files}, +{} -{}", stat.files, stat.insertions, stat.deletions)
+    format!("{}, +{} -{}", count(stat.files.into(), "file"), stat.insertions, stat.deletions)
 }
 
 /// Untrusted text as one printable line: control characters and those that turn the direction of text are written out.
