@@ -1,7 +1,7 @@
 //! Workspaces: an agent's clone per run, and the way its work comes back into the control repository.
 //!
-//! Once an agent may have touched a clone, no git command reads that clone's own git directory: [`capture`] looks at its files
-//! through a git directory of the engine's.
+//! Once an agent may have touched a clone, no git command reads that clone's own git directory: a capture looks at its
+//! files through a git directory of the engine's.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
