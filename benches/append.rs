@@ -22,7 +22,10 @@ use agentpr::ports::store::{Append, EventStore};
 use rusqlite::{Connection, params};
 
 /// Rounds with many producers; each side writes its whole share in each.
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 15;
+
+/// Events of one producer in a round.
+const EACH: usize = 500;
 
 /// Turns with one producer, so short that whatever else uses the disk meets both sides.
 const TURNS: usize = 80;
@@ -49,7 +52,7 @@ fn main() {
 fn many(producers: usize) {
     let mut ratios = Vec::new();
     for round in 0..ROUNDS {
-        let lives: Lives = (0..producers).map(|index| life_of(index, 250)).collect();
+        let lives: Lives = (0..producers).map(|index| life_of(index, EACH)).collect();
         let rows = lives.iter().map(|(run, events)| bare_rows(run, events)).collect();
         // The order changes, so that neither side always meets the disk in the state the other left.
         let (bare, ours) = if round % 2 == 0 {
