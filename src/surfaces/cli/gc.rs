@@ -45,9 +45,16 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
         ui.table(&["RUN", "FREED"], rows);
     }
     if args.dry_run {
-        ui.line(format!("{} would be cleaned; nothing was removed.", words::count(lines.len() as u64, "run")));
+        ui.line(format!(
+            "{} would be cleaned; nothing was removed.",
+            words::count(lines.len() as u64, "run")
+        ));
     } else {
-        ui.line(format!("{} freed of {}; the events stay.", words::size(freed), words::count(lines.len() as u64, "run")));
+        ui.line(format!(
+            "{} freed of {}; the events stay.",
+            words::size(freed),
+            words::count(lines.len() as u64, "run")
+        ));
     }
     Ok(Exit::Ok)
 }

@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use super::{Access, words};
 use super::error::Outcome;
 use super::exit::Exit;
 use super::session::Session;
+use super::{Access, words};
 
 pub(super) fn execute(session: &Session<'_>) -> Outcome {
     let ui = &session.ui;

@@ -48,7 +48,12 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
         }));
         return Ok(Exit::Ok);
     }
-    ui.note(format!("attempt {} ({}), {}", row.no, row.step.name(), app.artifacts().absolute(path).display()));
+    ui.note(format!(
+        "attempt {} ({}), {}",
+        row.no,
+        row.step.name(),
+        app.artifacts().absolute(path).display()
+    ));
     if text.is_empty() {
         ui.note("nothing was printed");
     }

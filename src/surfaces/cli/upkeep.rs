@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{Access, words};
 use super::error::{CliError, Outcome};
 use super::exit::Exit;
 use super::session::Session;
 use super::ui::{BAD, GOOD, NOTICE};
+use super::{Access, words};
 
 /// Arguments of `backup`.
 #[derive(Debug, clap::Args)]
@@ -37,7 +37,11 @@ pub(super) fn verify(session: &Session<'_>) -> Outcome {
         let (style, word) = if sound { (GOOD, "sound") } else { (BAD, "damaged") };
         ui.styled(
             style,
-            format!("The log is {word}: {} of {} read.", words::count(report.events, "event"), words::count(report.runs, "run")),
+            format!(
+                "The log is {word}: {} of {} read.",
+                words::count(report.events, "event"),
+                words::count(report.runs, "run")
+            ),
         );
         if !sound {
             ui.note("hint: a copy made by `agentpr backup` can take its place; `agentpr rebuild-projections` mends rows, never events");
