@@ -21,7 +21,14 @@ use agentpr::domain::time::Timestamp;
 use agentpr::ports::store::{Append, EventStore};
 use rusqlite::{Connection, params};
 
+/// Rounds with many producers; each side writes its whole share in each.
 const ROUNDS: usize = 9;
+
+/// Turns with one producer, so short that whatever else uses the disk meets both sides.
+const TURNS: usize = 80;
+
+/// Events in one turn.
+const TURN: usize = 50;
 
 struct Row {
     run: String,
@@ -35,37 +42,97 @@ struct Row {
 type Lives = Vec<(RunId, Vec<(Event, State)>)>;
 
 fn main() {
-    for (producers, each, target) in [(32, 250, 0.85), (1, 2_000, 0.90)] {
-        let mut ratios = Vec::new();
-        for round in 0..ROUNDS {
-            let lives: Lives = (0..producers)
-                .map(|index| {
-                    let run = RunId::new(format!("run-{index:06}")).unwrap();
-                    let events = life::life(&run, each);
-                    (run, events)
-                })
+    many(32);
+    one();
+}
+
+fn many(producers: usize) {
+    let mut ratios = Vec::new();
+    for round in 0..ROUNDS {
+        let lives: Lives = (0..producers).map(|index| life_of(index, 250)).collect();
+        let rows = lives.iter().map(|(run, events)| bare_rows(run, events)).collect();
+        // The order changes, so that neither side always meets the disk in the state the other left.
+        let (bare, ours) = if round % 2 == 0 {
+            let bare = bare(rows);
+            (bare, appended(lives))
+        } else {
+            let ours = appended(lives);
+            (bare(rows), ours)
+        };
+        println!("{producers} producers: bare {bare:>6.0}/s, append {ours:>6.0}/s, ratio {:.3}", ours / bare);
+        ratios.push(ours / bare);
+    }
+    println!("{producers} producers: median ratio {:.3}, target 0.85", median(ratios));
+}
+
+fn one() {
+    let (run, events) = life_of(0, TURNS * TURN);
+    let rows = bare_rows(&run, &events);
+    let place = place();
+    let db = bare_db(&place);
+    let store = SqliteStore::create(&place.path().join("store.db")).unwrap();
+    let (mut bare, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for (turn, (rows, events)) in rows.chunks(TURN).zip(events.chunks(TURN)).enumerate() {
+        let insert_all = || {
+            let begin = Instant::now();
+            for row in rows {
+                db.prepare_cached("BEGIN IMMEDIATE").unwrap().execute([]).unwrap();
+                insert(&db, row);
+                db.prepare_cached("COMMIT").unwrap().execute([]).unwrap();
+            }
+            per_second(rows.len(), begin)
+        };
+        let append_all = || {
+            let appends: Vec<Append> = events
+                .iter()
+                .enumerate()
+                .map(|(at, event)| append(&run, turn * TURN + at, event.clone()))
                 .collect();
-            let rows = lives.iter().map(|(run, events)| bare_rows(run, events)).collect();
-            // The order changes, so that neither side always meets the disk in the state the other left.
-            let (bare, ours) = if round % 2 == 0 {
-                let bare = bare(rows);
-                (bare, appended(lives))
-            } else {
-                let ours = appended(lives);
-                (bare(rows), ours)
-            };
-            println!(
-                "{producers:>2} producers: bare {bare:>6.0}/s, append {ours:>6.0}/s, ratio {:.3}",
-                ours / bare
-            );
-            ratios.push(ours / bare);
-        }
-        ratios.sort_by(f64::total_cmp);
-        let verdict = if ratios[ROUNDS / 2] >= target { "reached" } else { "missed" };
-        println!(
-            "{producers:>2} producers: median ratio {:.3}, target {target} {verdict}",
-            ratios[ROUNDS / 2]
-        );
+            let begin = Instant::now();
+            for append in &appends {
+                store.append(append).unwrap();
+            }
+            per_second(appends.len(), begin)
+        };
+        let (inserted, appended) = if turn % 2 == 0 {
+            (insert_all(), append_all())
+        } else {
+            let appended = append_all();
+            (insert_all(), appended)
+        };
+        bare.push(inserted);
+        ours.push(appended);
+        ratios.push(appended / inserted);
+    }
+    println!(
+        "1 producer: bare {:.0}/s, append {:.0}/s (medians of {TURNS} turns)",
+        median(bare),
+        median(ours)
+    );
+    println!("1 producer: median ratio {:.3}, target 0.90", median(ratios));
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+fn life_of(index: usize, count: usize) -> (RunId, Vec<(Event, State)>) {
+    let run = RunId::new(format!("run-{index:06}")).unwrap();
+    let events = life::life(&run, count);
+    (run, events)
+}
+
+fn append(run: &RunId, expected: usize, event: (Event, State)) -> Append {
+    Append {
+        run: run.clone(),
+        expected: Version(u64::try_from(expected).unwrap()),
+        fence: None,
+        actor: Actor::engine(),
+        at: Timestamp(1_700_000_000_000),
+        cause: None,
+        key: None,
+        events: vec![event],
     }
 }
 
@@ -89,22 +156,20 @@ fn bare_rows(run: &RunId, events: &[(Event, State)]) -> Vec<Row> {
     events.iter().enumerate().map(row).collect()
 }
 
+fn bare_db(place: &tempfile::TempDir) -> Connection {
+    let db = Connection::open(place.path().join("bare.db")).unwrap();
+    let settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON;
+                    PRAGMA wal_autocheckpoint = 4000;";
+    db.execute_batch(settings).unwrap();
+    db.execute_batch(include_str!("../src/adapters/store/sqlite/migrations/0001_events.sql")).unwrap();
+    db
+}
+
 fn bare(lives: Vec<Vec<Row>>) -> f64 {
     let place = place();
-    let db = Connection::open(place.path().join("bare.db")).unwrap();
-    db.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cell_size_check = ON;")
-        .unwrap();
-    db.execute_batch(include_str!("../src/adapters/store/sqlite/migrations/0001_events.sql")).unwrap();
+    let db = bare_db(&place);
     let count = lives.iter().map(Vec::len).sum();
     let begin = Instant::now();
-    if let [only] = lives.as_slice() {
-        for row in only {
-            db.prepare_cached("BEGIN IMMEDIATE").unwrap().execute([]).unwrap();
-            insert(&db, row);
-            db.prepare_cached("COMMIT").unwrap().execute([]).unwrap();
-        }
-        return per_second(count, begin);
-    }
     let (ask, asked) = channel();
     std::thread::scope(|scope| {
         scope.spawn(move || write_groups(&db, &asked));
@@ -156,17 +221,7 @@ fn appended(lives: Lives) -> f64 {
             let store = &store;
             scope.spawn(move || {
                 for (index, event) in events.into_iter().enumerate() {
-                    let append = Append {
-                        run: run.clone(),
-                        expected: Version(u64::try_from(index).unwrap()),
-                        fence: None,
-                        actor: Actor::engine(),
-                        at: Timestamp(1_700_000_000_000),
-                        cause: None,
-                        key: None,
-                        events: vec![event],
-                    };
-                    store.append(&append).unwrap();
+                    store.append(&append(&run, index, event)).unwrap();
                 }
             });
         }

@@ -101,7 +101,7 @@ fn has_test_file(folder: &Path, depth: usize, budget: &mut usize) -> bool {
         let name = entry.file_name().to_string_lossy().into_owned();
         match entry.file_type() {
             Ok(kind) if kind.is_dir() && !name.starts_with('.') && name != "node_modules" => {
-                folders.push(entry.path())
+                folders.push(entry.path());
             }
             Ok(kind) if kind.is_file() => {
                 let is_python = name.ends_with(".py");

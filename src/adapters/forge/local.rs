@@ -207,6 +207,10 @@ impl Link<'_> {
                 let why = format!("pull request {} for `{}` is not ours", other.number, wanted.head.branch);
                 return Err(ForgeError::Refused(why));
             }
+            let head = self.branch_head(&wanted.head.branch)?;
+            if head.as_ref() != Some(&wanted.head.sha) {
+                return Err(moved(&wanted.head.branch, head.as_ref()));
+            }
             let highest = pulls.iter().map(|found| found.number.get()).max().unwrap_or(0);
             let Some(number) = highest.checked_add(1).and_then(PrNumber::new) else { break };
             match self.create(number, wanted)? {
@@ -231,7 +235,7 @@ impl Link<'_> {
         let answer = self
             .git()
             .transfer()
-            .run(["push", "--quiet", "--no-verify", "--atomic"])
+            .run(["push", "--no-verify", "--atomic", "--porcelain"])
             .arg(format!("--force-with-lease={pull}:"))
             .arg(format!("--force-with-lease={head}:"))
             .arg("--")
@@ -241,7 +245,9 @@ impl Link<'_> {
             .answer()
             .map_err(|err| ForgeError::Unavailable(err.to_string()))?;
         if answer.code == Some(0) {
-            return Ok(Ok(OpenedPr { number, url: Some(document.url), found: false }));
+            // A row with `*` is a ref that this push made; the same push by somebody else a moment ago leaves none.
+            let made = answer.stdout.split(|byte| *byte == b'\n').any(|row| row.starts_with(b"*\t"));
+            return Ok(Ok(OpenedPr { number, url: Some(document.url), found: !made }));
         }
         Ok(Err(said(&answer)))
     }

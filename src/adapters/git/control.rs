@@ -4,7 +4,7 @@
 //! [`RepoSlug::key`] says, so two owners with the same repository name never meet.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,16 @@ const HARMLESS: [&str; 6] = [
     "missingSpaceBeforeEmail",
     "missingNameBeforeEmail",
 ];
+
+/// What a control repository is set to: objects are checked on their way in and flushed to the disk before a ref names them,
+/// and one commit can be fetched by its id.
+const SETTINGS: &str = "[transfer]
+	fsckObjects = true
+[uploadpack]
+	allowAnySHA1InWant = true
+[core]
+	fsync = committed
+";
 
 /// The file in a control repository that says that it was made to the end.
 const READY: &str = "agentpr-ready";
@@ -85,7 +95,10 @@ impl ControlRepos {
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(failed)?;
         loop {
             match flock(&file, FlockOperation::LockExclusive) {
-                Ok(()) => return Ok(ControlLock { _file: file }),
+                Ok(()) => {
+                    clear_stale_locks(&self.path(repo));
+                    return Ok(ControlLock { _file: file });
+                }
                 Err(rustix::io::Errno::INTR) => {}
                 Err(errno) => return Err(failed(errno.into())),
             }
@@ -113,14 +126,10 @@ impl ControlRepos {
             .run(["init", "--quiet", "--bare", "--template=", "--"])
             .arg(show(&path))
             .output()?;
-        let set =
-            |name: &str, value: &str| self.git.on(&path).run(["config", "--local", name, value]).output();
-        set("transfer.fsckObjects", "true")?;
-        set("uploadpack.allowAnySHA1InWant", "true")?;
-        set("receive.denyNonFastForwards", "true")?;
-        for fault in HARMLESS {
-            set(&format!("fetch.fsck.{fault}"), "ignore")?;
-        }
+        let harmless: String = HARMLESS.iter().map(|fault| format!("\t{fault} = ignore\n")).collect();
+        let settings = format!("{SETTINGS}[fetch \"fsck\"]\n{harmless}");
+        let mut config = OpenOptions::new().append(true).open(path.join("config")).map_err(failed)?;
+        config.write_all(settings.as_bytes()).map_err(failed)?;
         std::fs::write(path.join(READY), b"").map_err(failed)?;
         Ok(path)
     }
@@ -139,6 +148,31 @@ impl ControlRepos {
     /// The ref that keeps a run's newest captured commit.
     pub fn head_ref(run: &RunId) -> String {
         format!("refs/agent/{run}/head")
+    }
+}
+
+/// Removes git's own lock files, which a git that was killed leaves behind and which would stop every later one.
+///
+/// Only who holds the [`ControlLock`] writes refs, so no living command of ours owns one. What cannot be removed is
+/// reported by the command it stops.
+fn clear_stale_locks(repository: &Path) {
+    let mut folders = vec![repository.join("refs")];
+    let mut files: Vec<PathBuf> = ["packed-refs.lock", "shallow.lock", "config.lock", "HEAD.lock"]
+        .iter()
+        .map(|name| repository.join(name))
+        .collect();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "lock") {
+                files.push(path);
+            }
+        }
+    }
+    for file in files {
+        let _absent = std::fs::remove_file(file);
     }
 }
 

@@ -108,12 +108,12 @@ impl ChildEnvironment {
 
     /// The run's own directory for everything that is not the repository. An agent may write there.
     pub fn runtime_dir(&self, run: &RunId) -> PathBuf {
-        self.data_dir.join("runtime").join(run.as_str())
+        runtime_dir(&self.data_dir, run)
     }
 
     /// The engine's own directory for a run: checkouts and half-made repositories. No agent is pointed at it.
     pub fn scratch_dir(&self, run: &RunId) -> PathBuf {
-        self.data_dir.join("scratch").join(run.as_str())
+        scratch_dir(&self.data_dir, run)
     }
 
     /// Where a program name is looked up.
@@ -156,6 +156,16 @@ impl ChildEnvironment {
         }
         Ok(env)
     }
+}
+
+/// Where the programs of a run keep everything that is not the repository.
+pub fn runtime_dir(data_dir: &Path, run: &RunId) -> PathBuf {
+    data_dir.join("runtime").join(run.as_str())
+}
+
+/// Where the engine keeps a run's checkouts and half-made repositories, apart from what an agent is given to write to.
+pub fn scratch_dir(data_dir: &Path, run: &RunId) -> PathBuf {
+    data_dir.join("scratch").join(run.as_str())
 }
 
 /// Replaces the placeholders from left to right; what a replacement brings in is not looked at again.

@@ -83,11 +83,19 @@ pub struct GroupReport {
 
 /// Runs a program in a process group of its own; all of the group is gone when this returns or is dropped.
 ///
+/// Whatever else carries the same run's mark is ended first: it is what an earlier engine left.
 /// `started` is called once, right after the start and before anything is read or written.
 pub async fn run_group(order: &GroupOrder, started: OnStart<'_>, stop: &CancellationToken) -> GroupReport {
     let begun = Instant::now();
     if stop.is_cancelled() {
         return never_ran(Ending::Stopped);
+    }
+    // A crash between a start and its record leaves a program that no log knows; a run has one group at a time.
+    let run = order.env.get(RUN_MARK).cloned();
+    if let Some(run) = run.clone()
+        && tokio::task::spawn_blocking(move || end_marked(&run)).await.is_err()
+    {
+        tracing::warn!("the sweep before a program did not end");
     }
     let mut child = match spawn(order) {
         Ok(child) => child,
@@ -96,7 +104,7 @@ pub async fn run_group(order: &GroupOrder, started: OnStart<'_>, stop: &Cancella
     let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()) else {
         return never_ran(Ending::CouldNotStart("it has no process id".to_owned()));
     };
-    let group = Group { pid, run: order.env.get(RUN_MARK).cloned() };
+    let group = Group { pid, run };
     started(process_ref(pid));
 
     let mut streams = Streams::of(&mut child, order);

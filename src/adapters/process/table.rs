@@ -4,6 +4,7 @@
 //! even in a session of its own. Where there is no `/proc` these functions find nothing, and the group is all that is known.
 
 use std::fs;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
@@ -18,6 +19,12 @@ pub const RUN_MARK: &str = "AGENTPR_CHILD_OF_RUN";
 /// Passes over the process table before [`end_marked`] gives up on a program that forks faster than it dies.
 const SWEEPS: usize = 5;
 
+/// Looks at an environment that seems empty, a millisecond apart; an exec takes far less.
+const LOOKS: usize = 20;
+
+/// `PF_KTHREAD` among the flags of a process (include/linux/sched.h).
+const KERNEL_THREAD: u64 = 0x0020_0000;
+
 /// What `/proc/PID/stat` says of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProcessStat {
@@ -27,6 +34,8 @@ pub struct ProcessStat {
     pub start_ticks: u64,
     /// Whether it has ended and waits for its parent to notice.
     pub zombie: bool,
+    /// Whether it is a thread of the kernel's, which never has an environment.
+    pub kernel: bool,
 }
 
 /// Reads a process's entry; `None` when there is none.
@@ -38,6 +47,7 @@ pub fn stat(pid: i32) -> Option<ProcessStat> {
     let fields: Vec<&str> = text.get(text.rfind(')')? + 1..)?.split_ascii_whitespace().collect();
     Some(ProcessStat {
         zombie: matches!(*fields.first()?, "Z" | "X"),
+        kernel: fields.get(6)?.parse::<u64>().ok()? & KERNEL_THREAD != 0,
         group: fields.get(2)?.parse().ok()?,
         start_ticks: fields.get(19)?.parse().ok()?,
     })
@@ -57,12 +67,23 @@ pub fn process_ref(pid: i32) -> ProcessRef {
 }
 
 /// The run a process belongs to, by the environment it was started with.
+///
+/// While a program takes another's place (execve) its environment looks empty for a moment, so an empty one is looked at again.
 pub fn mark_of(pid: i32) -> Option<String> {
-    let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
-    environ.split(|byte| *byte == 0).find_map(|entry| {
-        let value = entry.strip_prefix(RUN_MARK.as_bytes())?.strip_prefix(b"=")?;
-        Some(String::from_utf8_lossy(value).into_owned())
-    })
+    for _ in 0..LOOKS {
+        let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
+        if !environ.is_empty() {
+            return environ.split(|byte| *byte == 0).find_map(|entry| {
+                let value = entry.strip_prefix(RUN_MARK.as_bytes())?.strip_prefix(b"=")?;
+                Some(String::from_utf8_lossy(value).into_owned())
+            });
+        }
+        if stat(pid).is_none_or(|found| found.zombie || found.kernel) {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    None
 }
 
 /// Process ids of all processes.

@@ -2,6 +2,9 @@
 //!
 //! The line is split as a shell would split it, but no shell runs it. What its code means for the run is not decided here.
 
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -87,6 +90,7 @@ impl CommandWorker {
             return Err(WorkerError::Unavailable(why));
         }
         let program = line.program.display().to_string();
+        clear_index_lock(&order.workspace);
         let name = format!("attempt-{}.log", order.attempt);
         let mut group = self.group_order(line, order)?;
         group.live_log = Some(self.artifacts.absolute(&format!("{}/{name}", order.run)));
@@ -119,7 +123,7 @@ impl CommandWorker {
             .map_err(|err| unavailable(&err))?;
         // The agent gets a copy in its own directory: the artifact is the record and stays the engine's.
         let copy = runtime.join("prompt.md");
-        std::fs::write(&copy, &order.prompt).map_err(|err| unavailable(&err))?;
+        write_anew(&copy, &order.prompt).map_err(|err| unavailable(&err))?;
         tracing::debug!(run = %order.run, prompt = %prompt.path, "the prompt is written");
         env.insert(PROMPT_FILE.to_owned(), copy.to_string_lossy().into_owned());
         let args = line.args.into_iter().chain(order.extra_args.iter().cloned()).collect();
@@ -134,6 +138,24 @@ impl CommandWorker {
             output_cap: OUTPUT_CAP,
             live_log: None,
         })
+    }
+}
+
+/// Writes a file where an agent can write too: never through a link that an earlier attempt may have put there.
+fn write_anew(path: &Path, text: &str) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
+        _ => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(text.as_bytes())
+}
+
+/// Removes the lock that an agent's git leaves when an earlier attempt was killed; the next agent could not commit.
+fn clear_index_lock(workspace: &Path) {
+    let git_dir = workspace.join(".git");
+    // Through a link the lock of another repository would be removed.
+    if git_dir.symlink_metadata().is_ok_and(|found| found.is_dir()) {
+        let _absent = std::fs::remove_file(git_dir.join("index.lock"));
     }
 }
 

@@ -5,7 +5,9 @@
 //! `.gitattributes` asks for has nothing to run. The commit travels as a bundle: its size is capped, and its objects are
 //! checked (fsck) on the way in.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::{GitWorkspace, at, failed, inspect};
@@ -82,10 +84,6 @@ impl Look<'_> {
             .run(["init", "--quiet", "--bare", "--template=", "--"])
             .arg(show(&repository))
             .output()?;
-        // `bare` would forbid a work tree; the modes and links of the files are part of the change.
-        for (name, value) in [("core.bare", "false"), ("core.fileMode", "true"), ("core.symlinks", "true")] {
-            git.on(&repository).run(["config", "--local", name, value]).output()?;
-        }
         let control = self.workspace.control.path(&self.order.repo);
         // Where the remote's history is cut off, it is cut off here too.
         let shallow = control.join("shallow");
@@ -105,30 +103,29 @@ impl Look<'_> {
     /// Git would look into a repository inside the work tree with that repository's own configuration, so submodules stay
     /// as the base has them, and a new repository is refused by name rather than silently left out.
     fn add_files(&self) -> Result<(), WorkspaceError> {
-        let staged = self.git().run(["ls-files", "-z", "--stage"]).output()?.stdout;
-        let submodules: Vec<&[u8]> = staged
-            .split(|byte| *byte == 0)
-            .filter(|row| row.starts_with(b"160000 "))
-            .filter_map(|row| row.splitn(2, |byte| *byte == b'\t').nth(1))
-            .collect();
-        let new = self.git().run(["ls-files", "-z", "--others", "--exclude-standard"]).output()?.stdout;
-        let mut bytes = 0;
-        for name in new.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
-            if let Some(folder) = name.strip_suffix(b"/") {
-                if submodules.contains(&folder) {
-                    continue;
-                }
-                let folder = String::from_utf8_lossy(folder);
-                let why = format!(
-                    "`{folder}` in the workspace is a git repository of its own; remove its `.git` or ignore it"
-                );
-                return Err(WorkspaceError::Failed(why));
-            }
-            bytes += self.size_of(name);
-        }
         let limit = self.workspace.settings.change_cap;
+        let too_big = || WorkspaceError::TooBig { limit };
+        let staged = self.list(&["--stage"])?;
+        let mut submodules = Vec::new();
+        for row in rows(&staged) {
+            let Some(name) = row.splitn(2, |byte| *byte == b'\t').nth(1) else { continue };
+            if row.starts_with(b"160000 ") {
+                submodules.push(name);
+            } else if self.size_of(name) > limit {
+                return Err(too_big());
+            }
+        }
+        let new = self.list(&["--others", "--exclude-standard"])?;
+        let mut bytes = 0_u64;
+        for name in rows(&new) {
+            match name.strip_suffix(b"/") {
+                Some(folder) if submodules.contains(&folder) => {}
+                Some(folder) => return Err(own_repository(folder)),
+                None => bytes = bytes.saturating_add(self.size_of(name)),
+            }
+        }
         if bytes > limit {
-            return Err(WorkspaceError::TooBig { limit });
+            return Err(too_big());
         }
         let mut paths = b".\0".to_vec();
         for submodule in submodules {
@@ -142,9 +139,16 @@ impl Look<'_> {
         Ok(())
     }
 
+    fn list(&self, which: &[&str]) -> Result<Vec<u8>, WorkspaceError> {
+        let call = which.iter().fold(self.git().run(["ls-files", "-z"]), |call, option| call.arg(*option));
+        let listed = call.output()?;
+        if listed.truncated {
+            return Err(WorkspaceError::TooBig { limit: self.workspace.settings.change_cap });
+        }
+        Ok(listed.stdout)
+    }
+
     fn size_of(&self, name: &[u8]) -> u64 {
-        use std::ffi::OsStr;
-        use std::os::unix::ffi::OsStrExt;
         fs::symlink_metadata(self.files.join(OsStr::from_bytes(name))).map_or(0, |found| found.len())
     }
 
@@ -212,4 +216,15 @@ impl Look<'_> {
             .output()?;
         Ok(())
     }
+}
+
+fn rows(listed: &[u8]) -> impl Iterator<Item = &[u8]> {
+    listed.split(|byte| *byte == 0).filter(|row| !row.is_empty())
+}
+
+fn own_repository(folder: &[u8]) -> WorkspaceError {
+    let folder: String = String::from_utf8_lossy(folder).chars().filter(|c| !c.is_control()).collect();
+    WorkspaceError::Failed(format!(
+        "`{folder}` in the workspace is a git repository of its own; remove its `.git` or ignore it"
+    ))
 }

@@ -1,7 +1,7 @@
 //! Workspaces: an agent's clone per run, and the way its work comes back into the control repository.
 //!
-//! Once an agent may have touched a clone, no git command reads that clone's own git directory: [`capture`] looks at its files
-//! through a git directory of the engine's.
+//! Once an agent may have touched a clone, no git command reads that clone's own git directory: a capture looks at its
+//! files through a git directory of the engine's.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use crate::adapters::git::control::{ControlError, ControlRepos};
 use crate::adapters::git::program::GitError;
 use crate::adapters::git::remote::Remotes;
+use crate::adapters::process::environment::{runtime_dir, scratch_dir};
 use crate::adapters::process::tree::remove_tree;
 use crate::domain::evidence::{Change, Prepared};
 use crate::domain::id::{CommitSha, RepoSlug, RunId};
@@ -62,12 +63,12 @@ impl GitWorkspace {
 
     /// The engine's own directory for a run's half-made things.
     fn scratch(&self, run: &RunId) -> PathBuf {
-        self.settings.data_dir.join("scratch").join(run.as_str())
+        scratch_dir(&self.settings.data_dir, run)
     }
 
     fn remove_blocking(&self, repo: &RepoSlug, run: &RunId) -> Result<u64, WorkspaceError> {
         let clone = self.clone_path(repo, run);
-        let runtime = self.settings.data_dir.join("runtime").join(run.as_str());
+        let runtime = runtime_dir(&self.settings.data_dir, run);
         let mut freed = 0;
         for path in [prepare::unfinished(&clone), clone, runtime, self.scratch(run)] {
             freed += remove_tree(&path).map_err(|err| at(&path, err))?;

@@ -34,6 +34,10 @@ pub(super) fn start(run: &Run, step: Step, generation: u64, ctx: &Ctx) -> Result
 fn may_start(run: &Run, step: Step, person: bool) -> bool {
     use State::{Discovery, Implementing, Iterating, LocalValidating, NeedsHumanReview, PlanReady, Pushed};
     let approved = matches!(run.gate, Gate::Approved { .. });
+    let approved_is_pushed = match (&run.gate, &run.pushed) {
+        (Gate::Approved { request, .. }, Some(pushed)) => pushed.sha == request.binding.head_sha,
+        _ => false,
+    };
     match step {
         Step::Prepare => matches!(run.state, Discovery | PlanReady | Implementing),
         Step::Plan => run.state == Discovery,
@@ -51,7 +55,7 @@ fn may_start(run: &Run, step: Step, person: bool) -> bool {
             LocalValidating => person,
             _ => false,
         },
-        Step::PrCreate => run.state == Pushed && approved,
+        Step::PrCreate => run.state == Pushed && approved_is_pushed,
     }
 }
 

@@ -190,9 +190,13 @@ async fn a_submodule_stays_as_the_base_has_it_and_is_not_looked_into() {
 #[tokio::test]
 async fn a_change_beyond_the_cap_is_refused() {
     let (world, id, spec, prepared, files) = prepared(&[("a", "1\n")]).await;
-    fs::write(files.join("big"), vec![7; 5 * 1024 * 1024]).unwrap();
-    let refused = world.capture(&id, &spec, &prepared).await.unwrap_err();
-    assert!(matches!(refused, WorkspaceError::TooBig { .. }), "{refused}");
+    for name in ["big", "a"] {
+        fs::write(files.join(name), vec![7; 5 * 1024 * 1024]).unwrap();
+        let refused = world.capture(&id, &spec, &prepared).await.unwrap_err();
+        assert!(matches!(refused, WorkspaceError::TooBig { .. }), "{refused}");
+        fs::write(files.join(name), "small\n").unwrap();
+    }
+    assert!(world.capture(&id, &spec, &prepared).await.is_ok());
 }
 
 #[tokio::test]
@@ -236,4 +240,52 @@ async fn two_owners_with_the_same_repository_name_do_not_meet() {
         let text = fs::read_to_string(PathBuf::from(prepared.workspace).join("a")).unwrap();
         assert_eq!(text, format!("{owner}\n"));
     }
+}
+
+#[tokio::test]
+async fn an_emptied_workspace_is_a_change_like_any_other() {
+    let (world, id, spec, prepared, files) = prepared(&[("a", "1\n"), ("b/c", "2\n")]).await;
+    fs::remove_file(files.join("a")).unwrap();
+    fs::remove_dir_all(files.join("b")).unwrap();
+    let change = world.capture(&id, &spec, &prepared).await.unwrap().unwrap();
+    assert_eq!(
+        (world.files(&spec, &change.head_sha).len(), change.stat.files, change.stat.deletions),
+        (0, 2, 2)
+    );
+}
+
+#[tokio::test]
+async fn a_pipe_among_the_files_does_not_hold_the_capture() {
+    let (world, id, spec, prepared, files) = prepared(&[("a", "1\n")]).await;
+    let make = |name: &str| std::process::Command::new("mkfifo").arg(files.join(name)).status().unwrap();
+    assert!(make("new").success());
+    put(&files.join("b"), "2\n");
+    let change = world.capture(&id, &spec, &prepared).await.unwrap().unwrap();
+    assert_eq!(world.files(&spec, &change.head_sha).len(), 2);
+    fs::remove_file(files.join("a")).unwrap();
+    assert!(make("a").success());
+    let refused = world.capture(&id, &spec, &prepared).await;
+    assert!(matches!(&refused, Err(WorkspaceError::Failed(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_folder_that_looks_like_a_git_directory_is_refused() {
+    let (world, id, spec, prepared, files) = prepared(&[("a", "1\n")]).await;
+    put(&files.join("x/.GIT/config"), "[core]\n");
+    let refused = world.capture(&id, &spec, &prepared).await;
+    assert!(matches!(&refused, Err(WorkspaceError::Failed(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn locks_of_a_killed_git_stop_nobody() {
+    let (world, id, spec, prepared, files) = prepared(&[("a", "1\n")]).await;
+    let control = world.control.path(&spec.repo);
+    for name in ["packed-refs.lock", "shallow.lock", &format!("refs/agent/{id}/head.lock")] {
+        put(&control.join(name), "");
+    }
+    put(&files.join(".git/index.lock"), "");
+    let report = world.work(&id, &spec, "write a 2\ncommit mine").await;
+    assert_eq!(report.evidence.exit_code, Some(0));
+    assert!(world.capture(&id, &spec, &prepared).await.unwrap().is_some());
+    assert!(world.workspace.prepare(&run().0, &run().1).await.is_ok());
 }

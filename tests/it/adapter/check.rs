@@ -153,3 +153,13 @@ fn artifacts_stay_in_their_directory() {
     assert_eq!(world.artifacts.remove(&id).unwrap(), 5);
     assert!(git(world.root.path(), &["--version"]).starts_with("git"));
 }
+
+#[tokio::test]
+async fn a_toolchain_is_found_though_the_home_is_another() {
+    let world = World::with(&[("a", "1\n")]);
+    let (id, spec) = run();
+    let prepared = world.workspace.prepare(&id, &spec).await.unwrap();
+    let report =
+        world.check(&id, &spec, &prepared.base_sha, &["cargo --version", "git log -1"]).await.unwrap();
+    assert_eq!(report.outcome(), CheckOutcome::Passed, "{report:?}");
+}

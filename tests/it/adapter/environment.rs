@@ -105,3 +105,21 @@ fn an_agent_that_cannot_run_is_refused_before_a_run_depends_on_it() {
     }
     assert!(world.workers.probe("codex").unwrap_err().to_string().contains("command:codex"));
 }
+
+#[test]
+fn a_home_of_the_runs_own_does_not_hide_the_toolchain() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join(".cargo")).unwrap();
+    let make = |parent: &std::collections::BTreeMap<String, String>| {
+        let environment = ChildEnvironment::new(folder.path().to_owned(), parent, Overrides::default());
+        let id = agentpr::domain::id::RunId::new("r").unwrap();
+        environment.make(&id, folder.path(), &environment.runtime_dir(&id)).unwrap()
+    };
+    let home = folder.path().display().to_string();
+    let mut parent = std::collections::BTreeMap::from([("HOME".to_owned(), home.clone())]);
+    let found = make(&parent);
+    assert_eq!(found["CARGO_HOME"], format!("{home}/.cargo"));
+    assert!(!found.contains_key("RUSTUP_HOME"), "there is none");
+    parent.insert("CARGO_HOME".to_owned(), "/elsewhere".to_owned());
+    assert_eq!(make(&parent)["CARGO_HOME"], "/elsewhere");
+}

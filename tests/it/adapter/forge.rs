@@ -25,6 +25,13 @@ async fn ready(world: &World) -> (RunSpec, Change, Approved) {
     (spec, change, approved)
 }
 
+/// The same with the branch at the remote.
+async fn pushed(world: &World) -> (RunSpec, Change, Approved) {
+    let (spec, change, approved) = ready(world).await;
+    world.forge.push(&spec, &approved.push_permit(), None).await.unwrap();
+    (spec, change, approved)
+}
+
 #[tokio::test]
 async fn a_push_is_refused_when_the_branch_moved_and_is_no_act_when_it_is_there() {
     let world = World::with(&[("a", "1\n")]);
@@ -56,7 +63,7 @@ async fn the_default_branch_is_never_pushed_to() {
 #[tokio::test]
 async fn two_openers_make_one_pull_request() {
     let world = World::with(&[("a", "1\n")]);
-    let (spec, change, approved) = ready(&world).await;
+    let (spec, change, approved) = pushed(&world).await;
     let (first, second) =
         tokio::join!(world.forge.open_pr(&spec, &approved), world.forge.open_pr(&spec, &approved));
     let (first, second) = (first.unwrap(), second.unwrap());
@@ -81,7 +88,7 @@ async fn two_openers_make_one_pull_request() {
 #[tokio::test]
 async fn openers_of_different_runs_get_different_numbers() {
     let world = World::with(&[("a", "1\n")]);
-    let (one, two) = (ready(&world).await, ready(&world).await);
+    let (one, two) = (pushed(&world).await, pushed(&world).await);
     let (first, second) =
         tokio::join!(world.forge.open_pr(&one.0, &one.2), world.forge.open_pr(&two.0, &two.2));
     let mut numbers = [first.unwrap().number.get(), second.unwrap().number.get()];
@@ -94,6 +101,7 @@ async fn a_later_request_of_the_run_brings_its_pull_request_up_to_date() {
     let world = World::with(&[("a", "1\n")]);
     let (id, spec, prepared, change) = changed(&world).await;
     let first = approved(&world, &id, &spec, &prepared, &change, "req-1").await;
+    world.forge.push(&spec, &first.push_permit(), None).await.unwrap();
     world.forge.open_pr(&spec, &first).await.unwrap();
     put(&world.workspace.path(&spec.repo, &id).join("a"), "3\n");
     let newer = world.capture(&id, &spec, &prepared).await.unwrap().unwrap();
@@ -109,7 +117,7 @@ async fn a_later_request_of_the_run_brings_its_pull_request_up_to_date() {
 #[tokio::test]
 async fn a_pull_request_that_is_not_ours_is_left_alone() {
     let world = World::with(&[("a", "1\n")]);
-    let (spec, _, theirs) = ready(&world).await;
+    let (spec, _, theirs) = pushed(&world).await;
     world.forge.open_pr(&spec, &theirs).await.unwrap();
     let (id, mut mine, prepared, change) = changed(&world).await;
     mine.head_branch = spec.head_branch;
@@ -125,4 +133,13 @@ async fn a_remote_that_is_not_there_is_said_by_name() {
     let refused = world.forge.branch_head(&spec, &spec.head_branch).await.unwrap_err();
     assert!(matches!(refused, ForgeError::NotFound(_)), "{refused}");
     assert_eq!(world.forge.repo_id(&spec).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn nothing_is_opened_for_a_branch_that_is_not_at_the_approved_commit() {
+    let world = World::with(&[("a", "1\n")]);
+    let (spec, _, approved) = ready(&world).await;
+    assert!(matches!(world.forge.open_pr(&spec, &approved).await, Err(ForgeError::Moved { .. })));
+    git(&world.remote("owner/repo"), &["branch", spec.head_branch.as_str(), "main"]);
+    assert!(matches!(world.forge.open_pr(&spec, &approved).await, Err(ForgeError::Moved { .. })));
 }

@@ -8,4 +8,5 @@ mod gate;
 mod path;
 mod prepare;
 mod process;
+mod worker;
 mod world;

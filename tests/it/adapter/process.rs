@@ -217,3 +217,19 @@ async fn a_group_whose_leader_died_is_a_leftover_too() {
     assert_eq!(end_leftover(&recorded), Leftover::Ended);
     until("the grandchild is gone", || is_gone(grandchild)).await;
 }
+
+#[tokio::test]
+async fn what_a_crash_left_unrecorded_is_ended_before_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let order = order(&folder, "print next");
+    let mut left =
+        std::process::Command::new("sleep").arg("60").env(RUN_MARK, &order.env[RUN_MARK]).spawn().unwrap();
+    let mut stranger =
+        std::process::Command::new("sleep").arg("60").env(RUN_MARK, "another-run").spawn().unwrap();
+    let report = run_group(&order, &ignore, &CancellationToken::new()).await;
+    assert_eq!(report.ending, Ending::Exited(0));
+    assert!(!left.wait().unwrap().success());
+    assert!(stranger.try_wait().unwrap().is_none(), "it belongs to another run");
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+}

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use agentpr::domain::actor::{Actor, Channel};
-use agentpr::domain::command::{Approval, Command, Flow};
+use agentpr::domain::command::{Approval, Command, Flow, StepOutcome};
 use agentpr::domain::event::{Event, PrApproved, PrRequestCancelled, TokenRefused};
-use agentpr::domain::evidence::{CheckOutcome, Step};
+use agentpr::domain::evidence::{AttemptOutcome, CheckOutcome, Step};
 use agentpr::domain::gate::{
     Approved, CancelReason, Drift, Gate, MAX_WRONG_TOKENS, NotApproved, PolicyReport, PrBinding, PrRequest,
     PushPermit,
@@ -258,6 +258,42 @@ fn a_new_change_withdraws_the_request() {
 }
 
 #[test]
+fn a_change_that_an_agent_brings_late_withdraws_the_request() {
+    let mut story = in_state(State::Iterating);
+    while story.due() != Due::Perform(Step::Checks) {
+        assert!(story.go());
+    }
+    story.go();
+    story.person(Command::Retry { target: Some(State::Implementing) }).begin(&Actor::engine(), Step::Agent);
+    story.person(Command::Escalate { reason: "look".to_owned(), message: String::new() });
+    story.person(Command::RequestPr { request: Box::new(request(9, 2)) });
+    let mut story = story.approved();
+    let late = StepOutcome::AgentEnded {
+        outcome: AttemptOutcome::Succeeded,
+        change: Some(change(3)),
+        flow: Flow::Unattended,
+    };
+    story.end(late);
+    assert_eq!(ended(&story), Some(CancelReason::Withdrawn));
+}
+
+#[test]
+fn a_commit_approved_after_another_was_pushed_is_pushed_before_its_pull_request() {
+    let mut story = Story::of(driven_spec()).until(State::LocalValidating);
+    story.begin(&person(), Step::Push);
+    story.end(story.good(Step::Push, Flow::ByHand { success: None }));
+    story.person(Command::NoteChange { change: change(2) });
+    let card = PolicyReport { accepted_because: Some("I looked".to_owned()), ..PolicyReport::default() };
+    story.person(Command::RequestPr { request: Box::new(PrRequest { card, ..request(1, 2) }) });
+    let mut story = story.approved();
+    assert_eq!((story.state(), story.due()), (State::Pushed, Due::Perform(Step::Push)));
+    let early = Command::StartAttempt { step: Step::PrCreate, generation: 1 };
+    assert_eq!(story.refused(Actor::engine(), early), "illegal_transition");
+    assert!(story.go());
+    assert_eq!(story.due(), Due::Perform(Step::PrCreate));
+}
+
+#[test]
 fn a_failed_push_withdraws_the_approval() {
     for (state, step) in [(State::NeedsHumanReview, Step::Push), (State::Pushed, Step::PrCreate)] {
         for retryable in [true, false] {
@@ -290,11 +326,7 @@ fn a_request_is_about_the_newest_change_with_passed_checks() {
 fn a_person_may_accept_a_change_without_passed_checks_and_says_why() {
     let mut story = Story::of(driven_spec()).until(State::LocalValidating);
     let report = super::samples::report(1, CheckOutcome::NoEvidence);
-    story.step(
-        &Actor::engine(),
-        Step::Checks,
-        agentpr::domain::command::StepOutcome::Checked { report, flow: Flow::Unattended },
-    );
+    story.step(&Actor::engine(), Step::Checks, StepOutcome::Checked { report, flow: Flow::Unattended });
     assert_eq!(story.run().reason.code, "missing_test_evidence");
     let card = PolicyReport {
         accepted_because: Some("there are no tests yet".to_owned()),

@@ -116,7 +116,7 @@ fn every_move_follows_an_edge_and_every_edge_is_followed() {
                     followed.insert((position.state, to));
                 }
                 Move::Behind(to) => {
-                    assert!(position.state == Paused && Paused.allows(to), "{label}: behind to {to}")
+                    assert!(position.state == Paused && Paused.allows(to), "{label}: behind to {to}");
                 }
                 Move::Stay | Move::Illegal => {}
             }

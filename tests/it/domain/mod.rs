@@ -2,6 +2,7 @@
 
 mod attempts;
 mod gate;
+mod holding;
 mod ids;
 mod matrix;
 mod next;
@@ -12,4 +13,5 @@ mod scenario;
 mod steering;
 mod verdict;
 mod walk;
+mod walk_rules;
 mod walk_world;

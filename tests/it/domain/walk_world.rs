@@ -1,7 +1,7 @@
 //! The world of the walk: a remote branch, pull requests, a base that moves, and everything that can happen next.
 
 use agentpr::domain::actor::Actor;
-use agentpr::domain::command::{Command, Flow, StepOutcome};
+use agentpr::domain::command::{Approval, Command, Flow, StepOutcome};
 use agentpr::domain::evidence::{AttemptOutcome, CheckOutcome, Step};
 use agentpr::domain::gate::{Approved, Gate, PolicyReport, PrBinding, PrRequest};
 use agentpr::domain::id::CommitSha;
@@ -17,7 +17,7 @@ use super::samples::{
 };
 
 /// Somebody else's commit on our branch.
-pub const FOREIGN: u8 = 9;
+pub const FOREIGN: u8 = 0xfe;
 
 /// What is outside the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -26,8 +26,8 @@ pub struct World {
     pub remote: Option<u8>,
     /// Pull requests opened for the branch.
     pub prs: u8,
-    /// Whether the base branch moved.
-    pub base_moved: bool,
+    /// How often the base branch moved.
+    pub base: u8,
     /// Whether a person ordered the attempt that is under way.
     pub ordered: bool,
 }
@@ -49,24 +49,29 @@ pub enum Act {
     PushReaches,
     /// The pull request that is being opened is opened; it is not recorded yet.
     PrOpens,
+    /// Somebody guesses tokens until the request is gone.
+    Guesses { command: Command },
     /// Somebody moves the base branch.
     BaseMoves,
     /// Somebody else pushes to the run's branch.
     BranchTaken,
 }
 
-/// How the world keeps the rules of a performer; the teeth of the walk are pulled by breaking one.
+/// What a walk looks at, and how the performer of effects behaves; the teeth are tried by breaking one of its rules.
 #[derive(Debug, Clone, Copy)]
-pub struct Performer {
-    /// Whether it compares the approval with the facts just before it pushes.
+pub struct Scope {
+    /// Whether persons resume and retry to every place by name, and do by hand what the engine would do.
+    pub by_name: bool,
+    /// Whether branches move and tokens are guessed.
+    pub hostile: bool,
+    /// Whether the performer compares the approval with the facts just before it pushes.
     pub verifies: bool,
     /// Whether it looks for a pull request before it opens one.
     pub looks_first: bool,
 }
 
-impl Performer {
-    pub const CAREFUL: Self = Self { verifies: true, looks_first: true };
-}
+const STEPS: [Step; 7] =
+    [Step::Prepare, Step::Plan, Step::Agent, Step::Checks, Step::PrRequest, Step::Push, Step::PrCreate];
 
 /// The number a commit was made from.
 pub fn number(commit: &CommitSha) -> u8 {
@@ -78,14 +83,31 @@ impl Node {
         self.run.as_ref().unwrap()
     }
 
-    fn newest(&self) -> Option<u8> {
+    pub fn newest(&self) -> Option<u8> {
         self.run().change.as_ref().map(|last| number(&last.head_sha))
+    }
+
+    /// A change nobody has seen.
+    fn unseen(&self) -> u8 {
+        self.newest().map_or(1, |n| n % 0x8f + 1)
+    }
+
+    /// The base branch's commit.
+    pub fn base(&self) -> u8 {
+        0xa0 + self.world.base % 32
     }
 
     /// The facts as they are now, about the newest change.
     fn facts(&self) -> PrBinding {
-        let base = if self.world.base_moved { 0xb1 } else { 0xb0 };
-        PrBinding { base_sha: sha(base), ..binding(self.newest().unwrap_or(1)) }
+        PrBinding { base_sha: sha(self.base()), ..binding(self.newest().unwrap_or(1)) }
+    }
+
+    /// Whether the open or confirmed request is about facts that moved since.
+    pub fn is_stale(&self) -> bool {
+        match &self.run().gate {
+            Gate::Open { request, .. } | Gate::Approved { request, .. } => request.binding != self.facts(),
+            Gate::Closed | Gate::Used { .. } | Gate::Cancelled { .. } => false,
+        }
     }
 
     fn asked(&self) -> PrRequest {
@@ -94,32 +116,32 @@ impl Node {
     }
 
     /// The commit the push under way may bring to the remote, if its permission still holds.
-    pub fn permitted(&self, performer: Performer) -> Option<u8> {
+    pub fn permitted(&self, scope: Scope) -> Option<u8> {
         if self.world.ordered {
             return self.newest();
         }
         match &self.run().gate {
             Gate::Approved { request, .. } => {
                 let holds = Approved::verify(self.run(), &self.facts(), &moment(false)).is_ok();
-                (holds || !performer.verifies).then(|| number(&request.binding.head_sha))
+                (holds || !scope.verifies).then(|| number(&request.binding.head_sha))
             }
-            _ if performer.verifies => None,
+            _ if scope.verifies => None,
             _ => self.newest(),
         }
     }
 
     /// Everything that can happen now.
-    pub fn acts(&self, performer: Performer) -> Vec<Act> {
+    pub fn acts(&self, scope: Scope) -> Vec<Act> {
         let mut acts = vec![];
         self.engine(&mut acts);
-        self.outcomes(performer, &mut acts);
-        self.person(&mut acts);
-        self.gate(&mut acts);
+        self.outcomes(scope, &mut acts);
+        self.person(scope, &mut acts);
+        self.gate(scope, &mut acts);
         self.forge(&mut acts);
-        if !self.world.base_moved {
+        if scope.hostile {
             acts.push(Act::BaseMoves);
         }
-        if self.world.remote.is_some_and(|at| at != FOREIGN) && self.run().pr.is_some() {
+        if scope.hostile && self.world.remote.is_some_and(|at| at != FOREIGN) && self.run().pr.is_some() {
             acts.push(Act::BranchTaken);
         }
         acts
@@ -145,7 +167,7 @@ impl Node {
         }
     }
 
-    fn outcomes(&self, performer: Performer, acts: &mut Vec<Act>) {
+    fn outcomes(&self, scope: Scope, acts: &mut Vec<Act>) {
         let Some(open) = &self.run().open else { return };
         let flows = if self.world.ordered {
             vec![
@@ -165,7 +187,7 @@ impl Node {
             Step::Plan => all.push(StepOutcome::Planned(contract())),
             Step::Agent => {
                 for flow in flows {
-                    for n in [Some(1), Some(2), None] {
+                    for n in [Some(self.unseen()), self.newest(), None] {
                         let outcome = AttemptOutcome::Succeeded;
                         all.push(StepOutcome::AgentEnded { outcome, change: n.map(change), flow });
                     }
@@ -187,7 +209,7 @@ impl Node {
             }
             Step::PrRequest => all.push(StepOutcome::Requested(Box::new(self.asked()))),
             Step::Push => {
-                if self.permitted(performer).is_some() && self.world.remote != Some(FOREIGN) {
+                if self.permitted(scope).is_some() && self.world.remote != Some(FOREIGN) {
                     acts.push(Act::PushReaches);
                 }
                 if let Some(at) = self.world.remote.filter(|at| *at != FOREIGN) {
@@ -197,7 +219,7 @@ impl Node {
                 }
             }
             Step::PrCreate => {
-                if self.world.prs == 0 || !performer.looks_first {
+                if self.world.prs == 0 || !scope.looks_first {
                     acts.push(Act::PrOpens);
                 }
                 if let (true, Some(request)) = (self.world.prs > 0, self.run().requests.last().cloned()) {
@@ -211,14 +233,11 @@ impl Node {
         }
     }
 
-    fn person(&self, acts: &mut Vec<Act>) {
+    fn person(&self, scope: Scope, acts: &mut Vec<Act>) {
         let text = String::new;
         let mut commands = vec![
-            Command::StartDiscovery,
-            Command::MarkPlanReady { contract: contract() },
-            Command::StartImplementation,
             Command::MarkLocalValidated,
-            Command::NoteChange { change: change(if self.newest() == Some(1) { 2 } else { 1 }) },
+            Command::NoteChange { change: change(self.unseen()) },
             Command::MarkDone,
             Command::Pause,
             Command::Cancel { reason: text() },
@@ -227,48 +246,51 @@ impl Node {
             Command::Retry { target: None },
             Command::LinkPr { number: pr(5), url: None },
         ];
-        for step in [
-            Step::Prepare,
-            Step::Plan,
-            Step::Agent,
-            Step::Checks,
-            Step::PrRequest,
-            Step::Push,
-            Step::PrCreate,
-        ] {
-            commands.push(Command::StartAttempt { step, generation: 1 });
+        if scope.by_name || !self.run().spec.is_driven() {
+            commands.extend([
+                Command::StartDiscovery,
+                Command::MarkPlanReady { contract: contract() },
+                Command::StartImplementation,
+            ]);
+            for step in STEPS {
+                commands.push(Command::StartAttempt { step, generation: 1 });
+            }
         }
-        for state in State::ALL {
-            commands.push(Command::Resume { target: Some(state) });
-            commands.push(Command::Retry { target: Some(state) });
+        if scope.by_name {
+            for state in State::ALL {
+                commands.push(Command::Resume { target: Some(state) });
+                commands.push(Command::Retry { target: Some(state) });
+            }
         }
         acts.extend(commands.into_iter().map(|command| ask(person(), command, false)));
     }
 
-    fn gate(&self, acts: &mut Vec<Act>) {
-        let mut by_person = |command, late| acts.push(ask(person(), command, late));
+    fn gate(&self, scope: Scope, acts: &mut Vec<Act>) {
+        let mut mine = Vec::new();
+        let mut by_person = |command, late| mine.push(ask(person(), command, late));
         let asked = self.asked();
         let card = PolicyReport { accepted_because: Some("I looked".to_owned()), ..PolicyReport::default() };
         by_person(Command::RequestPr { request: Box::new(PrRequest { card, ..asked.clone() }) }, false);
         by_person(Command::RequestPr { request: Box::new(asked) }, false);
-        if let Gate::Open { request, wrong_tokens } = &self.run().gate {
-            let right = agentpr::domain::command::Approval {
+        if let Gate::Open { request, .. } = &self.run().gate {
+            let right = Approval {
                 request: Some(request.id.clone()),
                 token_hash: request.token_hash.clone(),
                 confirmed: true,
                 facts: Some(self.facts()),
             };
-            let wrong = agentpr::domain::command::Approval { token_hash: digest(0xff), ..right.clone() };
-            let half = agentpr::domain::command::Approval { confirmed: false, ..right.clone() };
+            let wrong = Approval { token_hash: digest(0xff), ..right.clone() };
+            let half = Approval { confirmed: false, ..right.clone() };
             by_person(Command::Approve(right.clone()), false);
             by_person(Command::Approve(right.clone()), true);
             by_person(Command::Approve(half), false);
-            // One wrong token stands for all of them until the last.
-            if *wrong_tokens < 2 {
-                by_person(Command::Approve(wrong), false);
+            by_person(Command::Approve(wrong.clone()), false);
+            if scope.hostile && self.run().state != State::Paused {
+                mine.push(Act::Guesses { command: Command::Approve(wrong) });
             }
             acts.push(ask(Actor::engine(), Command::Approve(right), false));
         }
+        acts.append(&mut mine);
         let old = request_id(1);
         acts.push(ask(person(), Command::Approve(approval(1, self.newest().unwrap_or(1))), false));
         if let Gate::Open { request, .. } | Gate::Approved { request, .. } = &self.run().gate {

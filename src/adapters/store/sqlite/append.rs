@@ -6,6 +6,7 @@ use rusqlite::Connection;
 
 use super::Answer;
 use super::error::{Trouble, edge, sql};
+use super::event_row;
 use super::rows::{self, Head};
 use super::transaction::Transaction;
 use crate::adapters::store::chain::{GENESIS, Link};
@@ -16,54 +17,90 @@ use crate::domain::id::{EventSeq, Version};
 use crate::domain::projection::{ArtifactRow, AttemptRow};
 use crate::ports::store::{Append, StoreError};
 
-/// An append with its bodies as text, made by the caller's own thread before it waits for its turn.
+/// An append made ready by the caller's own thread before it waits for its turn: only the numbers are missing.
 pub(super) struct Request {
+    /// The append without its events.
     append: Append,
+    /// The events as they will be recorded, their `seq` aside.
+    recorded: Vec<Recorded>,
     bodies: Vec<String>,
     actor: String,
 }
 
 impl Request {
     pub(super) fn new(append: &Append) -> Result<Self, Trouble> {
-        let body = |(event, _): &(Event, _)| event.body().map_err(|err| Trouble::Row(err.to_string()));
-        let bodies = append.events.iter().map(body).collect::<Result<_, _>>()?;
-        Ok(Self { append: append.clone(), bodies, actor: append.actor.to_string() })
+        let mut append = append.clone();
+        let mut version = append.expected;
+        let mut ready = Vec::with_capacity(append.events.len());
+        let mut bodies = Vec::with_capacity(append.events.len());
+        for (index, (event, state)) in std::mem::take(&mut append.events).into_iter().enumerate() {
+            version = version.next();
+            bodies.push(event.body().map_err(|err| Trouble::Row(err.to_string()))?);
+            ready.push(recorded(&append, index, EventSeq(0), version, event, state));
+        }
+        let actor = append.actor.to_string();
+        Ok(Self { append, recorded: ready, bodies, actor })
     }
 }
 
-/// Appends what each request asks for; a refused request spoils only its own savepoint.
+/// How the requests of a group are kept apart.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Apart {
+    /// Not at all: whatever is refused is refused before its first write.
+    ByChecks,
+    /// Each under a savepoint of its own.
+    BySavepoints,
+}
+
+/// Appends what each request asks for; a refused request spoils no other.
 ///
-/// Nobody is told of success before the commit, and when that fails nobody is.
-pub(super) fn append_group(db: &Connection, path: &Path, requests: Vec<Request>) -> Vec<Answer> {
+/// Nobody is told of success before the commit, and when that fails nobody is. Savepoints cost about as much as an
+/// event, so they are used only when a request fails in the middle of writing, which a sound store never sees: then the
+/// whole group is rolled back and done again.
+pub(super) fn append_group(db: &Connection, path: &Path, mut requests: Vec<Request>) -> Vec<Answer> {
+    attempt(db, path, &mut requests, Apart::ByChecks)
+        .or_else(|| attempt(db, path, &mut requests, Apart::BySavepoints))
+        .unwrap_or_default()
+}
+
+/// One transaction for all; `None` when a request has to be undone and there is no savepoint to go back to.
+fn attempt(db: &Connection, path: &Path, requests: &mut [Request], apart: Apart) -> Option<Vec<Answer>> {
     let count = requests.len();
-    let everyone = |err: &rusqlite::Error| (0..count).map(|_| Err(sql(err, path, "written"))).collect();
+    let everyone = |err: &rusqlite::Error| Some((0..count).map(|_| Err(sql(err, path, "written"))).collect());
     let transaction = match Transaction::begin(db) {
         Ok(transaction) => transaction,
         Err(err) => return everyone(&err),
     };
-    let mut answers = Vec::with_capacity(count);
-    for request in requests {
-        let answer = if count == 1 { append_one(db, request) } else { in_savepoint(db, request) };
+    let mut written = Vec::with_capacity(count);
+    for request in requests.iter_mut() {
+        let answer = match checked_head(db, &request.append) {
+            Err(refusal) => Err(refusal),
+            Ok(head) if apart == Apart::BySavepoints => in_savepoint(db, || write(db, request, head)),
+            Ok(head) => match write(db, request, head) {
+                Err(_) if count > 1 && !transaction.is_gone() => return None,
+                answer => answer,
+            },
+        };
         match answer {
             // On a full disk and the like SQLite rolls the whole transaction back by itself.
             Err(Trouble::Sql(err)) if transaction.is_gone() => return everyone(&err),
-            answer => answers.push(answer.map_err(edge(path, "written"))),
+            answer => written.push(answer.map_err(edge(path, "written"))),
         }
     }
-    if answers.iter().all(Result::is_err) {
-        return answers;
+    if written.iter().any(Result::is_ok)
+        && let Err(err) = transaction.commit()
+    {
+        return everyone(&err);
     }
-    match transaction.commit() {
-        Ok(()) => answers,
-        Err(err) => {
-            answers.into_iter().map(|answer| answer.and_then(|_| Err(sql(&err, path, "written")))).collect()
-        }
-    }
+    let answer = |(written, request): (Result<(), StoreError>, &mut Request)| {
+        written.map(|()| std::mem::take(&mut request.recorded))
+    };
+    Some(written.into_iter().zip(requests).map(answer).collect())
 }
 
-fn in_savepoint(db: &Connection, request: Request) -> Result<Vec<Recorded>, Trouble> {
+fn in_savepoint(db: &Connection, work: impl FnOnce() -> Result<(), Trouble>) -> Result<(), Trouble> {
     db.prepare_cached("SAVEPOINT request")?.execute([])?;
-    let answer = append_one(db, request);
+    let answer = work();
     if answer.is_err() && !db.is_autocommit() {
         db.prepare_cached("ROLLBACK TO request")?.execute([])?;
     }
@@ -73,47 +110,38 @@ fn in_savepoint(db: &Connection, request: Request) -> Result<Vec<Recorded>, Trou
     answer
 }
 
-fn append_one(db: &Connection, request: Request) -> Result<Vec<Recorded>, Trouble> {
-    let Request { mut append, bodies, actor } = request;
-    let events = std::mem::take(&mut append.events);
-    let mut head = checked_head(db, &append)?;
-    let mut appended = Vec::with_capacity(events.len());
+fn write(db: &Connection, request: &mut Request, mut head: Option<Head>) -> Result<(), Trouble> {
     let new = head.is_none();
-    for (index, ((event, state), body)) in events.into_iter().zip(bodies).enumerate() {
-        let version = head.as_ref().map_or(Version(0), |head| head.row.version).next();
+    for (recorded, body) in request.recorded.iter_mut().zip(&request.bodies) {
         let prev = head.as_ref().map_or(GENESIS, |head| head.hash);
-        let key = append.key.as_ref().filter(|_| index == 0);
         let link = Link {
-            run: append.run.as_str(),
-            version: version.0,
-            name: event.name(),
-            schema: event.schema(),
-            at: append.at.0,
-            actor: &actor,
-            cause: append.cause.map(|cause| cause.0),
-            key: key.map(|key| key.as_str()),
-            state: state.name(),
-            body: &body,
+            run: recorded.run.as_str(),
+            version: recorded.version.0,
+            name: recorded.event.name(),
+            schema: recorded.event.schema(),
+            at: recorded.at.0,
+            actor: &request.actor,
+            cause: recorded.cause.map(|cause| cause.0),
+            key: recorded.key.as_ref().map(|key| key.as_str()),
+            state: recorded.state.name(),
+            body,
         };
         let hash = link.hash(&prev);
-        let seq = EventSeq(rows::insert_event(db, &link, &prev, &hash)?);
-        let recorded = recorded(&append, index, seq, version, event, state);
+        recorded.seq = EventSeq(event_row::insert_event(db, &link, &prev, &hash)?);
         match &mut head {
             Some(head) => {
-                head.row.apply(&recorded);
+                head.row.apply(recorded);
                 head.hash = hash;
             }
-            None => head = Some(Head { row: run_birth(&recorded)?, hash }),
+            None => head = Some(Head { row: run_birth(recorded)?, hash }),
         }
-        project_beside(db, &recorded)?;
-        appended.push(recorded);
+        project_beside(db, recorded)?;
     }
     match &head {
-        Some(head) if new => rows::insert_run(db, head)?,
-        Some(head) => rows::update_run(db, head)?,
-        None => {}
+        Some(head) if new => rows::insert_run(db, head),
+        Some(head) => rows::update_run(db, head),
+        None => Ok(()),
     }
-    Ok(appended)
 }
 
 /// Checks fence, key and version, in this order: a worker that lost its lease must stop whatever else is true, and a
@@ -126,22 +154,23 @@ fn checked_head(db: &Connection, append: &Append) -> Result<Option<Head>, Troubl
         return Err(StoreError::Fenced { run: run.clone() }.into());
     }
     if let Some(key) = &append.key
-        && rows::has_key(db, run, key)?
+        && event_row::has_key(db, run, key)?
     {
         return Err(StoreError::KeyTaken { run: run.clone(), key: key.clone() }.into());
     }
-    let head = rows::head_of(db, run)?;
-    let actual = head.as_ref().map_or(Version(0), |head| head.row.version);
+    let found = rows::head_to_append(db, run)?;
+    let actual = found.as_ref().map_or(Version(0), |(head, _)| head.row.version);
     if actual != append.expected {
         return Err(StoreError::Conflict { run: run.clone(), expected: append.expected, actual }.into());
     }
-    if let Some(head) = &head
-        && !rows::is_last_event(db, head)?
-    {
-        let why = format!("the row of run `{run}` is not what its events say; rebuild the projections");
-        return Err(Trouble::Row(why));
+    match found {
+        Some((_, false)) => {
+            let why = format!("the row of run `{run}` is not what its events say; rebuild the projections");
+            Err(Trouble::Row(why))
+        }
+        Some((head, true)) => Ok(Some(head)),
+        None => Ok(None),
     }
-    Ok(head)
 }
 
 /// Projects what an event says besides its run's row.

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::Trouble;
-use super::rows::{int, number};
+use super::values::{int, number};
 use crate::adapters::store::lease::{Claim, Held, claim};
 use crate::adapters::store::owner;
 use crate::domain::id::RunId;

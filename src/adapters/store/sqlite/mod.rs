@@ -9,6 +9,7 @@ mod append;
 mod backup;
 pub mod commit;
 mod error;
+mod event_row;
 mod lease;
 mod open;
 mod read;
@@ -17,6 +18,7 @@ mod replay;
 mod rows;
 mod schema;
 mod transaction;
+mod values;
 mod verify;
 
 use std::path::{Path, PathBuf};

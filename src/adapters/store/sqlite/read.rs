@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use rusqlite::{Connection, Params, params, params_from_iter};
 
 use super::error::Trouble;
-use super::rows::{self, StoredEvent, int, number};
+use super::event_row::StoredEvent;
+use super::rows;
+use super::values::{int, number};
 use crate::domain::event::Recorded;
 use crate::domain::id::{EventSeq, IdempotencyKey, RunId, Version};
 use crate::domain::projection::RunRow;

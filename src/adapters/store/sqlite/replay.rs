@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::error::Trouble;
-use super::rows::StoredEvent;
+use super::event_row::StoredEvent;
 
 /// Shows every event to `visit`: run after run, each in the order of its versions. Memory does not grow with the log.
 pub(super) fn each_event(

@@ -1,16 +1,13 @@
-//! Columns and values: how events and projections lie in their tables.
+//! Projections as rows: runs, attempts, artifacts.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde::de::value::{Error as WordError, StrDeserializer};
-use serde::de::{DeserializeOwned, IntoDeserializer};
+use rusqlite::{Connection, Row, params};
 
 use super::error::Trouble;
-use crate::adapters::store::chain::{Hash, Link};
-use crate::domain::event::{Event, Recorded};
+use super::values::{from_word, int, number, state};
+use crate::adapters::store::chain::Hash;
 use crate::domain::evidence::AttemptOutcome;
-use crate::domain::id::{AttemptNo, Digest, EventSeq, IdempotencyKey, PrNumber, RunId, Version};
+use crate::domain::id::{AttemptNo, Digest, EventSeq, PrNumber, RunId, Version};
 use crate::domain::projection::{ArtifactRow, AttemptRow, RunRow};
-use crate::domain::state::State;
 use crate::domain::time::Timestamp;
 
 /// A run's row and the hash of its last event.
@@ -18,99 +15,6 @@ use crate::domain::time::Timestamp;
 pub(super) struct Head {
     pub(super) row: RunRow,
     pub(super) hash: Hash,
-}
-
-/// An event as its row holds it, before anything about it is believed.
-pub(super) struct StoredEvent<'a> {
-    pub(super) seq: i64,
-    pub(super) link: Link<'a>,
-    pub(super) prev_hash: Hash,
-    pub(super) hash: Hash,
-}
-
-impl<'a> StoredEvent<'a> {
-    pub(super) const COLUMNS: &'static str =
-        "seq, run_id, version, name, schema, at, actor, cause, key, state, body, prev_hash, hash";
-
-    /// Reads a row of [`Self::COLUMNS`] without copying its texts.
-    pub(super) fn of(row: &'a Row<'_>) -> Result<Self, Trouble> {
-        let text = |index: usize| row.get_ref(index)?.as_str().map_err(|err| Trouble::Row(err.to_string()));
-        let seq: i64 = row.get(0)?;
-        let cause: Option<i64> = row.get(7)?;
-        let key = row.get_ref(8)?.as_str_or_null().map_err(|err| Trouble::Row(err.to_string()))?;
-        let schema: i64 = row.get(4)?;
-        let link = Link {
-            run: text(1)?,
-            version: number(row.get(2)?)?,
-            name: text(3)?,
-            schema: u32::try_from(schema).map_err(|_| Trouble::Row(format!("schema {schema}")))?,
-            at: row.get(5)?,
-            actor: text(6)?,
-            cause: cause.map(number).transpose()?,
-            key,
-            state: text(9)?,
-            body: text(10)?,
-        };
-        Ok(Self { seq, link, prev_hash: row.get(11)?, hash: row.get(12)? })
-    }
-
-    /// The event it tells of.
-    pub(super) fn recorded(&self) -> Result<Recorded, Trouble> {
-        self.parse().map_err(|trouble| trouble.at(&format!("event {}", self.seq)))
-    }
-
-    fn parse(&self) -> Result<Recorded, Trouble> {
-        let link = &self.link;
-        Ok(Recorded {
-            seq: EventSeq(number(self.seq)?),
-            run: RunId::new(link.run)?,
-            version: Version(link.version),
-            at: Timestamp(link.at),
-            actor: link.actor.parse()?,
-            cause: link.cause.map(EventSeq),
-            key: link.key.map(IdempotencyKey::new).transpose()?,
-            state: state(link.state)?,
-            event: Event::read(link.name, link.schema, link.body)?,
-        })
-    }
-}
-
-pub(super) fn insert_event(
-    db: &Connection,
-    link: &Link<'_>,
-    prev: &Hash,
-    hash: &Hash,
-) -> Result<u64, Trouble> {
-    let sql = "INSERT INTO events (run_id, version, name, schema, at, actor, cause, key, state, body, prev_hash, hash)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-    let seq = db.prepare_cached(sql)?.insert(params![
-        link.run,
-        int(link.version),
-        link.name,
-        link.schema,
-        link.at,
-        link.actor,
-        link.cause.map(int),
-        link.key,
-        link.state,
-        link.body,
-        prev,
-        hash,
-    ])?;
-    number(seq)
-}
-
-/// Says whether the event that `head` takes for the run's last one is in the log, with that hash.
-pub(super) fn is_last_event(db: &Connection, head: &Head) -> Result<bool, Trouble> {
-    let sql = "SELECT run_id = ?2 AND version = ?3 AND hash = ?4 FROM events WHERE seq = ?1";
-    let row = &head.row;
-    let values = params![int(row.last_seq.0), row.run.as_str(), int(row.version.0), head.hash];
-    Ok(db.prepare_cached(sql)?.query_row(values, |found| found.get(0)).optional()?.unwrap_or(false))
-}
-
-pub(super) fn has_key(db: &Connection, run: &RunId, key: &IdempotencyKey) -> Result<bool, Trouble> {
-    let mut statement = db.prepare_cached("SELECT 1 FROM events WHERE run_id = ?1 AND key = ?2")?;
-    Ok(statement.exists([run.as_str(), key.as_str()])?)
 }
 
 /// The columns that [`head`] reads.
@@ -121,6 +25,21 @@ pub(super) fn head_of(db: &Connection, run: &RunId) -> Result<Option<Head>, Trou
     let mut statement = db.prepare_cached(&format!("SELECT {RUN_COLUMNS} FROM runs WHERE run_id = ?1"))?;
     let mut found = statement.query([run.as_str()])?;
     found.next()?.map(head).transpose()
+}
+
+/// As [`head_of`], for appending behind it: the second part says whether the event that the row takes for the run's last
+/// one is in the log, with that hash.
+pub(super) fn head_to_append(db: &Connection, run: &RunId) -> Result<Option<(Head, bool)>, Trouble> {
+    let sql =
+        "SELECT run_id, repo, prompt_version, title, state, reason, last_error, pr_number, version, last_seq,
+                   created_at, updated_at, head_hash,
+                   EXISTS (SELECT 1 FROM events WHERE seq = runs.last_seq AND run_id = runs.run_id
+                           AND version = runs.version AND hash = runs.head_hash)
+               FROM runs WHERE run_id = ?1";
+    let mut statement = db.prepare_cached(sql)?;
+    let mut found = statement.query([run.as_str()])?;
+    let Some(row) = found.next()? else { return Ok(None) };
+    Ok(Some((head(row)?, row.get(13)?)))
 }
 
 pub(super) fn head(row: &Row<'_>) -> Result<Head, Trouble> {
@@ -292,22 +211,8 @@ pub(super) fn insert_artifact(db: &Connection, artifact: &ArtifactRow) -> Result
     Ok(())
 }
 
-/// A count as SQLite holds it; no log is long enough for the difference.
-pub(super) fn int(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-pub(super) fn number(int: i64) -> Result<u64, Trouble> {
-    u64::try_from(int).map_err(|_| Trouble::Row(format!("{int} where a count should be")))
-}
-
 fn pr(stored: i64) -> Result<PrNumber, Trouble> {
     PrNumber::new(number(stored)?).ok_or_else(|| Trouble::Row("pull request 0".to_owned()))
-}
-
-fn state(name: &str) -> Result<State, Trouble> {
-    let found = State::ALL.into_iter().find(|state| state.name() == name);
-    found.ok_or_else(|| Trouble::Row(format!("unknown state `{name}`")))
 }
 
 fn outcome_name(outcome: AttemptOutcome) -> &'static str {
@@ -319,10 +224,4 @@ fn outcome_name(outcome: AttemptOutcome) -> &'static str {
         AttemptOutcome::Interrupted => "interrupted",
         AttemptOutcome::Stopped => "stopped",
     }
-}
-
-/// Reads a word as the domain spells it in event bodies.
-fn from_word<T: DeserializeOwned>(word: &str) -> Result<T, Trouble> {
-    let deserializer: StrDeserializer<'_, WordError> = word.into_deserializer();
-    T::deserialize(deserializer).map_err(|err| Trouble::Row(err.to_string()))
 }

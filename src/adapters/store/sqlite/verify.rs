@@ -3,9 +3,10 @@
 use rusqlite::Connection;
 
 use super::error::Trouble;
+use super::event_row::StoredEvent;
 use super::read;
 use super::replay::each_event;
-use super::rows::{self, Head, StoredEvent};
+use super::rows::{self, Head};
 use crate::adapters::store::chain::{GENESIS, Hash};
 use crate::adapters::store::fold::Rows;
 use crate::domain::event::Recorded;

@@ -1,0 +1,77 @@
+//! The kill test: the program is ended by SIGKILL at every named point of a full run, and at random moments, again and
+//! again; after each death the log is audited and the next start goes on.
+//!
+//! `AGENTPR_KILL_CYCLES` says how many random deaths there are (120 unless set, beside some 80 named ones); `AGENTPR_KILL_SEED`
+//! repeats a sequence that failed. Two thousand by hand: `AGENTPR_KILL_CYCLES=2000 cargo test --test kill`.
+
+#![expect(clippy::disallowed_methods, reason = "a test reads its own variables and starts real programs")]
+
+#[path = "../it/harness/git.rs"]
+#[expect(dead_code, reason = "the other test binary uses the rest")]
+mod git;
+#[path = "../it/harness/sandbox.rs"]
+#[expect(dead_code, reason = "the other test binary uses the rest")]
+mod sandbox;
+
+mod audit;
+mod story;
+
+use agentpr::crash_point::POINTS;
+use story::{Death, Story};
+
+/// Deaths of one kind after which a sequence of the same death ends: a run passes no point more often than this.
+const MOST_PASSES: u32 = 100;
+
+#[test]
+fn a_death_at_any_named_point_loses_nothing_and_the_next_start_goes_on() {
+    let mut story = Story::new("named");
+    let mut deaths = 0;
+    for point in POINTS {
+        let before = deaths;
+        for nth in 1..MOST_PASSES {
+            let died = story.whole_run(&Death::At { point, nth });
+            deaths += died;
+            if died == 0 {
+                break;
+            }
+        }
+        assert!(deaths > before, "no run passed `{point}`");
+    }
+    println!(
+        "{deaths} deaths at {} named points, {} runs, {} events",
+        POINTS.len(),
+        story.runs(),
+        story.events()
+    );
+}
+
+#[test]
+fn deaths_at_random_moments_lose_nothing_and_every_run_comes_to_an_end() {
+    let cycles: u32 = number("AGENTPR_KILL_CYCLES").unwrap_or(120);
+    let seed = number("AGENTPR_KILL_SEED").unwrap_or_else(|| u64::from(std::process::id()));
+    println!("AGENTPR_KILL_SEED={seed}");
+    let mut story = Story::new("random");
+    let mut chance = Chance(seed | 1);
+    let mut deaths = 0;
+    while deaths < cycles {
+        deaths += story.some_steps(&mut || Death::After { micros: chance.below(700_000) });
+    }
+    story.finish_all();
+    println!("{deaths} deaths at random moments, {} runs, {} events", story.runs(), story.events());
+}
+
+fn number<T: std::str::FromStr>(name: &str) -> Option<T> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// A small generator whose whole sequence is its seed (xorshift64).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
