@@ -127,14 +127,14 @@ impl Ui {
 
     /// Prints a document: two spaces of indent, keys sorted.
     pub(super) fn document(&self, value: &Value) {
-        let mut text = format!("{value:#}");
+        let mut text = words::harmless(format!("{value:#}"));
         text.push('\n');
         self.out(text.as_bytes());
     }
 
     /// Prints a document on one line, for streams.
     pub(super) fn document_line(&self, value: &Value) {
-        let mut text = value.to_string();
+        let mut text = words::harmless(value.to_string());
         text.push('\n');
         self.out(text.as_bytes());
     }

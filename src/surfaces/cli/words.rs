@@ -78,6 +78,30 @@ pub(super) fn clean(text: &str) -> String {
     cleaned
 }
 
+/// A JSON text in which the characters that JSON need not escape, and a terminal obeys, are escaped too.
+///
+/// Outside its strings JSON is ASCII, so whatever is found lies in a string.
+pub(super) fn harmless(json: String) -> String {
+    // DEL and what lies beyond ASCII: the rest is JSON's own line breaks.
+    let obeyed = |c: char| c == '\u{7f}' || (!c.is_ascii() && (c.is_control() || is_direction(c)));
+    if !json.contains(obeyed) {
+        return json;
+    }
+    let mut escaped = String::with_capacity(json.len() + 8);
+    for c in json.chars() {
+        if obeyed(c) {
+            // All of them lie in the basic plane, so four digits are enough.
+            escaped.push_str("\\u");
+            escaped.extend(
+                [12, 8, 4, 0].map(|shift| char::from_digit((u32::from(c) >> shift) & 0xf, 16).unwrap_or('0')),
+            );
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
+}
+
 /// Characters that reorder what a person reads: with them a line can show another text than it has.
 fn is_direction(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{061c}')
