@@ -4,6 +4,7 @@
 //! the median of the rounds' ratios is what counts. The bare side has its bodies and hashes ready and projects nothing.
 
 #![expect(clippy::unwrap_used, reason = "a measurement may stop where it stands")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![expect(clippy::print_stdout, reason = "its output is for the person who started it")]
 
 #[path = "../tests/it/store/life.rs"]

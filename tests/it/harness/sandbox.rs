@@ -1,6 +1,5 @@
 //! A directory with a store, workspaces and remotes in it, and the program run against them.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -114,13 +113,6 @@ impl Sandbox {
     /// Runs the program to its end.
     pub(crate) fn agentpr(&self, args: &[&str]) -> Answer {
         finish(self.command(args).spawn().unwrap())
-    }
-
-    /// Runs the program to its end with something to read.
-    pub(crate) fn agentpr_reading(&self, args: &[&str], input: &str) -> Answer {
-        let mut child = self.command(args).stdin(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        finish(child)
     }
 
     /// Runs a command that must succeed and gives its JSON document.

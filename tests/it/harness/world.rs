@@ -108,10 +108,6 @@ impl World {
         self.lock().branches.insert(branch.to_owned(), sha(number));
     }
 
-    pub(crate) fn branch(&self, branch: &str) -> Option<CommitSha> {
-        self.lock().branches.get(branch).cloned()
-    }
-
     pub(crate) fn pulls(&self) -> usize {
         self.lock().pulls.len()
     }
