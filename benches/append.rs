@@ -10,8 +10,9 @@
 #[path = "../tests/it/store/life.rs"]
 mod life;
 
+use std::fmt;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use agentpr::adapters::store::SqliteStore;
 use agentpr::domain::actor::Actor;
@@ -21,6 +22,7 @@ use agentpr::domain::state::State;
 use agentpr::domain::time::Timestamp;
 use agentpr::ports::store::{Append, EventStore};
 use rusqlite::{Connection, params};
+use rustix::time::{ClockId, clock_gettime};
 
 /// Rounds with many producers; each side writes its whole share in each.
 const ROUNDS: usize = 15;
@@ -33,6 +35,55 @@ const TURNS: usize = 80;
 
 /// Events in one turn.
 const TURN: usize = 50;
+
+/// What one side of a round came to.
+struct Side {
+    /// Events a second.
+    rate: f64,
+    /// Microseconds of processor time an event, of all threads, in the program and in the kernel.
+    micros: f64,
+    /// Kilobytes handed to the kernel an event.
+    kilobytes: f64,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:>6.0}/s {:>4.1} us {:.2} kB", self.rate, self.micros, self.kilobytes)
+    }
+}
+
+/// The state of the meters when a side begins.
+struct Meter {
+    begin: Instant,
+    cpu: f64,
+    written: f64,
+}
+
+impl Meter {
+    fn start() -> Self {
+        Self { begin: Instant::now(), cpu: cpu_micros(), written: bytes_written() }
+    }
+
+    fn side(&self, count: usize) -> Side {
+        let count = f64::from(u32::try_from(count).unwrap());
+        Side {
+            rate: count / self.begin.elapsed().as_secs_f64(),
+            micros: (cpu_micros() - self.cpu) / count,
+            kilobytes: (bytes_written() - self.written) / 1_000.0 / count,
+        }
+    }
+}
+
+fn cpu_micros() -> f64 {
+    let spent = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::try_from(spent).unwrap().as_secs_f64() * 1e6
+}
+
+/// What the kernel counted of this process's writes, cached or not.
+fn bytes_written() -> f64 {
+    let io = std::fs::read_to_string("/proc/self/io").unwrap();
+    io.lines().find_map(|line| line.strip_prefix("wchar: ")).unwrap().parse().unwrap()
+}
 
 struct Row {
     run: String,
@@ -51,7 +102,7 @@ fn main() {
 }
 
 fn many(producers: usize) {
-    let mut ratios = Vec::new();
+    let (mut ratios, mut cpu, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         let lives: Lives = (0..producers).map(|index| life_of(index, EACH)).collect();
         let rows = lives.iter().map(|(run, events)| bare_rows(run, events)).collect();
@@ -63,10 +114,13 @@ fn many(producers: usize) {
             let ours = appended(lives);
             (bare(rows), ours)
         };
-        println!("{producers} producers: bare {bare:>6.0}/s, append {ours:>6.0}/s, ratio {:.3}", ours / bare);
-        ratios.push(ours / bare);
+        println!("{producers} producers: bare {bare}; append {ours}; ratio {:.3}", ours.rate / bare.rate);
+        ratios.push(ours.rate / bare.rate);
+        cpu.push(ours.micros / bare.micros);
+        bytes.push(ours.kilobytes / bare.kilobytes);
     }
     println!("{producers} producers: median ratio {:.3}, target 0.85", median(ratios));
+    println!("{producers} producers: processor time x {:.2}, written x {:.2}", median(cpu), median(bytes));
 }
 
 fn one() {
@@ -169,11 +223,11 @@ fn bare_db(place: &tempfile::TempDir) -> Connection {
     db
 }
 
-fn bare(lives: Vec<Vec<Row>>) -> f64 {
+fn bare(lives: Vec<Vec<Row>>) -> Side {
     let place = place();
     let db = bare_db(&place);
     let count = lives.iter().map(Vec::len).sum();
-    let begin = Instant::now();
+    let meter = Meter::start();
     let (ask, asked) = channel();
     std::thread::scope(|scope| {
         scope.spawn(move || write_groups(&db, &asked));
@@ -189,7 +243,7 @@ fn bare(lives: Vec<Vec<Row>>) -> f64 {
         }
         drop(ask);
     });
-    per_second(count, begin)
+    meter.side(count)
 }
 
 fn write_groups(db: &Connection, asked: &Receiver<(Row, Sender<()>)>) {
@@ -215,11 +269,11 @@ fn insert(db: &Connection, row: &Row) {
     db.prepare_cached(sql).unwrap().execute(values).unwrap();
 }
 
-fn appended(lives: Lives) -> f64 {
+fn appended(lives: Lives) -> Side {
     let place = place();
     let store = SqliteStore::create(&place.path().join("store.db")).unwrap();
     let count = lives.iter().map(|(_, events)| events.len()).sum();
-    let begin = Instant::now();
+    let meter = Meter::start();
     std::thread::scope(|scope| {
         for (run, events) in lives {
             let store = &store;
@@ -230,5 +284,5 @@ fn appended(lives: Lives) -> f64 {
             });
         }
     });
-    per_second(count, begin)
+    meter.side(count)
 }

@@ -43,6 +43,8 @@ pub struct RunRow {
 pub struct AttemptRow {
     /// The run.
     pub run: RunId,
+    /// The event that began it.
+    pub seq: EventSeq,
     /// Its number in the run.
     pub no: AttemptNo,
     /// What it did.
@@ -137,6 +139,7 @@ impl AttemptRow {
         let Event::AttemptStarted(body) = &recorded.event else { return None };
         Some(Self {
             run: recorded.run.clone(),
+            seq: recorded.seq,
             no: body.attempt,
             step: body.step,
             started_at: recorded.at,

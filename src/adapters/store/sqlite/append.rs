@@ -185,6 +185,9 @@ fn checked_head(db: &Connection, heads: &mut Heads, append: &Append) -> Result<O
 /// Projects what an event says besides its run's row.
 fn project_beside(db: &Connection, recorded: &Recorded) -> Result<(), Trouble> {
     if let Some(attempt) = AttemptRow::birth(recorded) {
+        if rows::last_attempt(db, &recorded.run)?.is_some_and(|last| last >= attempt.no) {
+            return Err(Trouble::Row(format!("attempt {} began already", attempt.no)));
+        }
         rows::insert_attempt(db, &attempt)?;
     }
     if let Event::AttemptEnded(body) = &recorded.event

@@ -109,12 +109,14 @@ pub(super) fn update_run(db: &Connection, head: &Head) -> Result<(), Trouble> {
     Ok(())
 }
 
-const ATTEMPT_COLUMNS: &str =
-    "run_id, no, step, started_at, ended_at, outcome, exit_code, duration_ms, log, message";
+/// What [`attempt_row`] reads, of a run's attempts: found through the index of its events.
+const ATTEMPTS: &str = "SELECT attempts.seq, attempts.run_id, no, step, started_at, ended_at, outcome, exit_code,
+            duration_ms, log, message
+     FROM events CROSS JOIN attempts ON attempts.seq = events.seq AND attempts.run_id = events.run_id
+     WHERE events.run_id = ?1";
 
 pub(super) fn attempts_of(db: &Connection, run: &RunId) -> Result<Vec<AttemptRow>, Trouble> {
-    let sql = format!("SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE run_id = ?1 ORDER BY no");
-    let mut statement = db.prepare_cached(&sql)?;
+    let mut statement = db.prepare_cached(&format!("{ATTEMPTS} ORDER BY version"))?;
     let mut found = statement.query([run.as_str()])?;
     let mut attempts = Vec::new();
     while let Some(row) = found.next()? {
@@ -123,52 +125,67 @@ pub(super) fn attempts_of(db: &Connection, run: &RunId) -> Result<Vec<AttemptRow
     Ok(attempts)
 }
 
+/// The attempt of that number, the newest first: the one that ends now began a few events ago.
 pub(super) fn attempt(db: &Connection, run: &RunId, no: AttemptNo) -> Result<Option<AttemptRow>, Trouble> {
-    let sql = format!("SELECT {ATTEMPT_COLUMNS} FROM attempts WHERE run_id = ?1 AND no = ?2");
+    let sql = format!("{ATTEMPTS} AND no = ?2 ORDER BY version DESC LIMIT 1");
     let mut statement = db.prepare_cached(&sql)?;
     let mut found = statement.query(params![run.as_str(), no.0])?;
     found.next()?.map(attempt_row).transpose()
 }
 
+/// Number of a run's newest attempt.
+pub(super) fn last_attempt(db: &Connection, run: &RunId) -> Result<Option<AttemptNo>, Trouble> {
+    let sql = format!("{ATTEMPTS} ORDER BY version DESC LIMIT 1");
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut found = statement.query([run.as_str()])?;
+    Ok(found.next()?.map(|row| row.get(2)).transpose()?.map(AttemptNo))
+}
+
 fn attempt_row(row: &Row<'_>) -> Result<AttemptRow, Trouble> {
-    let step: String = row.get(2)?;
-    let outcome: Option<String> = row.get(5)?;
-    let ended_at: Option<i64> = row.get(4)?;
+    let step: String = row.get(3)?;
+    let outcome: Option<String> = row.get(6)?;
+    let ended_at: Option<i64> = row.get(5)?;
     Ok(AttemptRow {
-        run: RunId::new(row.get::<_, String>(0)?)?,
-        no: AttemptNo(row.get(1)?),
+        seq: EventSeq(number(row.get(0)?)?),
+        run: RunId::new(row.get::<_, String>(1)?)?,
+        no: AttemptNo(row.get(2)?),
         step: from_word(&step)?,
-        started_at: Timestamp(row.get(3)?),
+        started_at: Timestamp(row.get(4)?),
         ended_at: ended_at.map(Timestamp),
         outcome: outcome.as_deref().map(from_word).transpose()?,
-        exit_code: row.get(6)?,
-        duration_ms: number(row.get(7)?)?,
-        log: row.get(8)?,
-        message: row.get(9)?,
+        exit_code: row.get(7)?,
+        duration_ms: number(row.get(8)?)?,
+        log: row.get(9)?,
+        message: row.get(10)?,
     })
 }
 
 pub(super) fn insert_attempt(db: &Connection, attempt: &AttemptRow) -> Result<(), Trouble> {
-    let sql =
-        "INSERT INTO attempts (run_id, no, step, started_at, ended_at, outcome, exit_code, duration_ms, log,
+    let sql = "INSERT INTO attempts (seq, run_id, no, step, started_at, ended_at, outcome, exit_code, duration_ms, log,
                    message)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-    write_attempt(db, sql, attempt)
-}
-
-pub(super) fn update_attempt(db: &Connection, attempt: &AttemptRow) -> Result<(), Trouble> {
-    let sql = "UPDATE attempts SET step = ?3, started_at = ?4, ended_at = ?5, outcome = ?6, exit_code = ?7,
-                   duration_ms = ?8, log = ?9, message = ?10
-               WHERE run_id = ?1 AND no = ?2";
-    write_attempt(db, sql, attempt)
-}
-
-fn write_attempt(db: &Connection, sql: &str, attempt: &AttemptRow) -> Result<(), Trouble> {
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     db.prepare_cached(sql)?.execute(params![
+        int(attempt.seq.0),
         attempt.run.as_str(),
         attempt.no.0,
         attempt.step.name(),
         attempt.started_at.0,
+        attempt.ended_at.map(|at| at.0),
+        attempt.outcome.map(outcome_name),
+        attempt.exit_code,
+        int(attempt.duration_ms),
+        attempt.log,
+        attempt.message,
+    ])?;
+    Ok(())
+}
+
+/// Writes the columns that the end of an attempt changes.
+pub(super) fn update_attempt(db: &Connection, attempt: &AttemptRow) -> Result<(), Trouble> {
+    let sql = "UPDATE attempts SET ended_at = ?2, outcome = ?3, exit_code = ?4, duration_ms = ?5, log = ?6, message = ?7
+               WHERE seq = ?1";
+    db.prepare_cached(sql)?.execute(params![
+        int(attempt.seq.0),
         attempt.ended_at.map(|at| at.0),
         attempt.outcome.map(outcome_name),
         attempt.exit_code,

@@ -150,10 +150,10 @@ impl Check<'_> {
     }
 
     fn rows_without_events(&mut self) -> Result<(), Trouble> {
-        for table in ["runs", "attempts", "artifacts"] {
+        for (table, same) in [("runs", ""), ("attempts", "AND events.seq = attempts.seq"), ("artifacts", "")] {
             let sql = format!(
                 "SELECT DISTINCT run_id FROM {table}
-                 WHERE NOT EXISTS (SELECT 1 FROM events WHERE events.run_id = {table}.run_id) LIMIT 100"
+                 WHERE NOT EXISTS (SELECT 1 FROM events WHERE events.run_id = {table}.run_id {same}) LIMIT 100"
             );
             self.each(&sql, |run| format!("{table} `{run}`: there is no event of this run"))?;
         }

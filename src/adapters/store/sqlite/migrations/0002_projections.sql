@@ -19,7 +19,10 @@ CREATE TABLE runs (
 -- Serves lists by state and, merged over all states, the list of everything, newest update first.
 CREATE INDEX runs_state ON runs (state, last_seq);
 
+-- Known by the event that began it, so that new rows lie side by side whatever their runs are. A run's attempts are found
+-- through its events, whose index is there anyway; an index of its own here would cost every run a page in each commit.
 CREATE TABLE attempts (
+    seq         INTEGER PRIMARY KEY,
     run_id      TEXT    NOT NULL,
     no          INTEGER NOT NULL,
     step        TEXT    NOT NULL,
@@ -29,9 +32,8 @@ CREATE TABLE attempts (
     exit_code   INTEGER,
     duration_ms INTEGER NOT NULL,
     log         TEXT,
-    message     TEXT    NOT NULL,
-    PRIMARY KEY (run_id, no)
-) STRICT, WITHOUT ROWID;
+    message     TEXT    NOT NULL
+) STRICT;
 
 CREATE TABLE artifacts (
     run_id TEXT    NOT NULL,
