@@ -110,9 +110,10 @@ pub(super) fn update_run(db: &Connection, head: &Head) -> Result<(), Trouble> {
 }
 
 /// What [`attempt_row`] reads, of a run's attempts: found through the index of its events.
-const ATTEMPTS: &str = "SELECT attempts.seq, attempts.run_id, no, step, started_at, ended_at, outcome, exit_code,
+const ATTEMPTS: &str =
+    "SELECT attempts.seq, attempts.run_id, no, step, started_at, ended_at, outcome, exit_code,
             duration_ms, log, message
-     FROM events CROSS JOIN attempts ON attempts.seq = events.seq AND attempts.run_id = events.run_id
+     FROM events CROSS JOIN attempts ON attempts.seq = events.seq
      WHERE events.run_id = ?1";
 
 pub(super) fn attempts_of(db: &Connection, run: &RunId) -> Result<Vec<AttemptRow>, Trouble> {

@@ -150,7 +150,8 @@ impl Check<'_> {
     }
 
     fn rows_without_events(&mut self) -> Result<(), Trouble> {
-        for (table, same) in [("runs", ""), ("attempts", "AND events.seq = attempts.seq"), ("artifacts", "")] {
+        for (table, same) in [("runs", ""), ("attempts", "AND events.seq = attempts.seq"), ("artifacts", "")]
+        {
             let sql = format!(
                 "SELECT DISTINCT run_id FROM {table}
                  WHERE NOT EXISTS (SELECT 1 FROM events WHERE events.run_id = {table}.run_id {same}) LIMIT 100"
