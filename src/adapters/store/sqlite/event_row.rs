@@ -1,6 +1,6 @@
 //! Events as rows of the log.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{CachedStatement, Connection, Row, params};
 
 use super::error::Trouble;
 use super::values::{int, number, state};
@@ -64,15 +64,20 @@ impl<'a> StoredEvent<'a> {
     }
 }
 
+/// The statement for [`insert_event`].
+pub(super) fn insertion(db: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
+    let sql = "INSERT INTO events (run_id, version, name, schema, at, actor, cause, key, state, body, prev_hash, hash)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+    db.prepare_cached(sql)
+}
+
 pub(super) fn insert_event(
-    db: &Connection,
+    insertion: &mut CachedStatement<'_>,
     link: &Link<'_>,
     prev: &Hash,
     hash: &Hash,
 ) -> Result<u64, Trouble> {
-    let sql = "INSERT INTO events (run_id, version, name, schema, at, actor, cause, key, state, body, prev_hash, hash)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-    let seq = db.prepare_cached(sql)?.insert(params![
+    let seq = insertion.insert(params![
         link.run,
         int(link.version),
         link.name,

@@ -55,7 +55,7 @@ pub struct SqliteStore {
     mode: Mode,
     reader: Mutex<Connection>,
     writer: Option<Mutex<Writer>>,
-    group: Group<Request, Answer>,
+    group: Group<Request, (Answer, Request)>,
 }
 
 /// The one connection that writes.
@@ -161,7 +161,7 @@ impl EventStore for SqliteStore {
             Ok(mut writer) => append::append_group(&mut writer, &self.path, requests),
             Err(_) => Vec::new(),
         });
-        answer.unwrap_or_else(|| {
+        answer.map(|(answer, _spent)| answer).unwrap_or_else(|| {
             let why = "the transaction was given up before it was committed".to_owned();
             Err(StoreError::Unavailable { action: "written", why })
         })

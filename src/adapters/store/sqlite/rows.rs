@@ -1,6 +1,6 @@
 //! Projections as rows: runs, attempts, artifacts.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{CachedStatement, Connection, Row, params};
 
 use super::error::Trouble;
 use super::values::{from_word, int, number, state};
@@ -89,13 +89,18 @@ pub(super) fn insert_run(db: &Connection, head: &Head) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Writes the columns that events change; the others stay as they were at the run's birth.
-pub(super) fn update_run(db: &Connection, head: &Head) -> Result<(), Trouble> {
-    let Head { row, hash } = head;
+/// The statement for [`update_run`].
+pub(super) fn update(db: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
     let sql = "UPDATE runs SET state = ?2, reason = ?3, last_error = ?4, pr_number = ?5, version = ?6, last_seq = ?7,
                    updated_at = ?8, head_hash = ?9
                WHERE run_id = ?1";
-    db.prepare_cached(sql)?.execute(params![
+    db.prepare_cached(sql)
+}
+
+/// Writes the columns that events change; the others stay as they were at the run's birth.
+pub(super) fn update_run(update: &mut CachedStatement<'_>, head: &Head) -> Result<(), Trouble> {
+    let Head { row, hash } = head;
+    update.execute(params![
         row.run.as_str(),
         row.state.name(),
         row.reason,
