@@ -171,9 +171,11 @@ fn write(
                 head.row.apply(recorded);
                 head.hash = hash;
             }
-            None => head = Some(Head { row: run_birth(recorded)?, hash }),
+            None => head = Some(Head { row: run_birth(recorded)?, hash, attempt: None }),
         }
-        project_beside(db, recorded)?;
+        if let Some(head) = &mut head {
+            project_beside(db, head, recorded)?;
+        }
     }
     match &head {
         Some(head) if new => rows::insert_run(db, head)?,
@@ -209,18 +211,28 @@ fn checked_head(db: &Connection, heads: &mut Heads, append: &Append) -> Result<O
 }
 
 /// Projects what an event says besides its run's row.
-fn project_beside(db: &Connection, recorded: &Recorded) -> Result<(), Trouble> {
+fn project_beside(db: &Connection, head: &mut Head, recorded: &Recorded) -> Result<(), Trouble> {
+    let run = &recorded.run;
     if let Some(attempt) = AttemptRow::birth(recorded) {
-        if rows::last_attempt(db, &recorded.run)?.is_some_and(|last| last >= attempt.no) {
+        let newest = match head.attempt.take() {
+            None => rows::last_attempt(db, run)?,
+            kept => kept,
+        };
+        if newest.is_some_and(|newest| newest.no >= attempt.no) {
             return Err(Trouble::Row(format!("attempt {} began already", attempt.no)));
         }
         rows::insert_attempt(db, &attempt)?;
+        head.attempt = Some(attempt);
     }
-    if let Event::AttemptEnded(body) = &recorded.event
-        && let Some(mut attempt) = rows::attempt(db, &recorded.run, body.attempt)?
-    {
-        attempt.apply(recorded);
-        rows::update_attempt(db, &attempt)?;
+    if let Event::AttemptEnded(body) = &recorded.event {
+        let begun = match head.attempt.take() {
+            Some(newest) if newest.no == body.attempt => Some(newest),
+            _ => rows::attempt(db, run, body.attempt)?,
+        };
+        if let Some(mut attempt) = begun {
+            attempt.apply(recorded);
+            rows::update_attempt(db, &attempt)?;
+        }
     }
     if let Some(artifact) = ArtifactRow::of(recorded) {
         rows::insert_artifact(db, &artifact)?;

@@ -77,7 +77,7 @@ pub(super) fn fill(db: &Connection) -> Result<(u64, u64), Trouble> {
 
 fn write(db: &Connection, finished: Option<(Rows, Hash)>) -> Result<(), Trouble> {
     let Some((Rows { run, attempts, artifacts }, hash)) = finished else { return Ok(()) };
-    rows::insert_run(db, &Head { row: run, hash })?;
+    rows::insert_run(db, &Head { row: run, hash, attempt: None })?;
     for attempt in &attempts {
         rows::insert_attempt(db, attempt)?;
     }

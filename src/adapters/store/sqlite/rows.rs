@@ -15,6 +15,8 @@ use crate::domain::time::Timestamp;
 pub(super) struct Head {
     pub(super) row: RunRow,
     pub(super) hash: Hash,
+    /// Its newest attempt, where it was written or read lately; `None` says nothing.
+    pub(super) attempt: Option<AttemptRow>,
 }
 
 /// The columns that [`head`] reads.
@@ -63,11 +65,11 @@ pub(super) fn head(row: &Row<'_>) -> Result<Head, Trouble> {
         })
     };
     let row_of_run = parse().map_err(|trouble: Trouble| trouble.at(&format!("row of run `{run}`")))?;
-    Ok(Head { row: row_of_run, hash: row.get(12)? })
+    Ok(Head { row: row_of_run, hash: row.get(12)?, attempt: None })
 }
 
 pub(super) fn insert_run(db: &Connection, head: &Head) -> Result<(), Trouble> {
-    let Head { row, hash } = head;
+    let Head { row, hash, .. } = head;
     let sql = "INSERT INTO runs (run_id, repo, prompt_version, title, state, reason, last_error, pr_number, version,
                    last_seq, created_at, updated_at, head_hash)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
@@ -99,7 +101,7 @@ pub(super) fn update(db: &Connection) -> rusqlite::Result<CachedStatement<'_>> {
 
 /// Writes the columns that events change; the others stay as they were at the run's birth.
 pub(super) fn update_run(update: &mut CachedStatement<'_>, head: &Head) -> Result<(), Trouble> {
-    let Head { row, hash } = head;
+    let Head { row, hash, .. } = head;
     update.execute(params![
         row.run.as_str(),
         row.state.name(),
@@ -131,7 +133,7 @@ pub(super) fn attempts_of(db: &Connection, run: &RunId) -> Result<Vec<AttemptRow
     Ok(attempts)
 }
 
-/// The attempt of that number, the newest first: the one that ends now began a few events ago.
+/// A run's newest attempt of that number.
 pub(super) fn attempt(db: &Connection, run: &RunId, no: AttemptNo) -> Result<Option<AttemptRow>, Trouble> {
     let sql = format!("{ATTEMPTS} AND no = ?2 ORDER BY version DESC LIMIT 1");
     let mut statement = db.prepare_cached(&sql)?;
@@ -139,12 +141,12 @@ pub(super) fn attempt(db: &Connection, run: &RunId, no: AttemptNo) -> Result<Opt
     found.next()?.map(attempt_row).transpose()
 }
 
-/// Number of a run's newest attempt.
-pub(super) fn last_attempt(db: &Connection, run: &RunId) -> Result<Option<AttemptNo>, Trouble> {
+/// A run's newest attempt.
+pub(super) fn last_attempt(db: &Connection, run: &RunId) -> Result<Option<AttemptRow>, Trouble> {
     let sql = format!("{ATTEMPTS} ORDER BY version DESC LIMIT 1");
     let mut statement = db.prepare_cached(&sql)?;
     let mut found = statement.query([run.as_str()])?;
-    Ok(found.next()?.map(|row| row.get(2)).transpose()?.map(AttemptNo))
+    found.next()?.map(attempt_row).transpose()
 }
 
 fn attempt_row(row: &Row<'_>) -> Result<AttemptRow, Trouble> {

@@ -112,7 +112,7 @@ impl Check<'_> {
         };
         let run = &expected.run.run;
         let name = run.as_str();
-        let head = Some(Head { row: expected.run.clone(), hash });
+        let head = Some(Head { row: expected.run.clone(), hash, attempt: None });
         self.compare(&head, rows::head_of(self.db, run), &format!("runs `{name}`"))?;
         self.compare(&expected.attempts, rows::attempts_of(self.db, run), &format!("attempts of `{name}`"))?;
         self.compare(&expected.artifacts, rows::artifacts_of(self.db, run), &format!("artifacts of `{name}`"))
