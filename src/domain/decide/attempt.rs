@@ -187,9 +187,11 @@ fn agent_ended(run: &Run, outcome: AttemptOutcome, change: Option<&Change>, flow
     if !is_working(run) {
         return events;
     }
+    // What failed here, or was pushed and sent back, and comes again as it was is no change.
     let again = change.is_some_and(|new| {
-        run.evidence() == Some(CheckOutcome::Failed)
-            && run.change.as_ref().is_some_and(|old| old.tree == new.tree)
+        let failed_before = run.evidence() == Some(CheckOutcome::Failed)
+            && run.change.as_ref().is_some_and(|old| old.tree == new.tree);
+        failed_before || run.pushed.as_ref().is_some_and(|pushed| pushed.sha == new.head_sha)
     });
     let changed = change.is_some() && !again;
     if outcome == AttemptOutcome::Succeeded && (changed || run.state == State::Discovery) {

@@ -3,6 +3,7 @@
 mod bad_input;
 mod demo;
 mod gate;
+mod iteration;
 mod neighbours;
 mod quick_start;
 mod unattended;
