@@ -273,9 +273,16 @@ fn no_change(run: &Run) -> AppError {
     super::execute::refused(&run.id, Some(run), Rejection::NoChange)
 }
 
-/// A token as it was meant: phones add spaces, people type small letters.
+/// A token as it was meant: phones add spaces, people type small letters and read O for 0 and I or L for 1, which no token has.
 fn normal(token: &str) -> String {
-    token.trim().to_ascii_uppercase()
+    let upper = token.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_uppercase());
+    upper
+        .map(|c| match c {
+            'O' => '0',
+            'I' | 'L' => '1',
+            c => c,
+        })
+        .collect()
 }
 
 fn token_hash(token: &str) -> Result<Digest, AppError> {

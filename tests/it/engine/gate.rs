@@ -61,6 +61,15 @@ async fn small_letters_and_spaces_are_what_phones_make_of_a_token() {
 }
 
 #[tokio::test]
+async fn digits_read_as_letters_are_what_was_meant() {
+    let (scene, run, token) = Scene::at_the_gate("r1").await;
+    let mut misread = token.replace('0', "o").replacen('1', "l", 1).replace('1', "I");
+    misread.insert(9, ' ');
+    assert_ne!(misread, token);
+    scene.confirm(&run, &misread).await.unwrap();
+}
+
+#[tokio::test]
 async fn five_wrong_tokens_cancel_the_request_and_the_right_one_comes_too_late() {
     let (scene, run, token) = Scene::at_the_gate("r1").await;
     for left in [4, 3, 2, 1] {
