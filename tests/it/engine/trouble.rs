@@ -6,6 +6,7 @@ use std::time::Duration;
 use agentpr::app::engine::{Engine, EngineOptions};
 use agentpr::app::execute::By;
 use agentpr::app::gate::Confirmation;
+use agentpr::app::gc::GcOrder;
 use agentpr::app::{AppError, StoreError};
 use agentpr::domain::actor::Actor;
 use agentpr::domain::command::Command;
@@ -127,6 +128,17 @@ async fn an_agent_that_outlived_its_engine_is_ended_though_a_person_cancelled_th
     let events = scene.names(&run).len();
     Engine::new(Arc::clone(&scene.app), options(Some(1))).run(&scene.stop).await.unwrap();
     assert_eq!(scene.names(&run).len(), events, "nothing is left to be ended");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workspace_is_not_removed_under_an_attempt_that_has_not_ended() {
+    let scene = Scene::new();
+    let run = scene.left_by_a_dead_performer("r1").await;
+    scene.command(&run, &Command::Cancel { reason: "not wanted".to_owned() });
+    let order = GcOrder { older_than: Duration::ZERO, artifacts: true, dry_run: false };
+    assert!(scene.app.gc(&order).await.unwrap().is_empty());
+    Engine::new(Arc::clone(&scene.app), options(Some(1))).run(&scene.stop).await.unwrap();
+    assert_eq!(scene.app.gc(&order).await.unwrap().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
