@@ -123,3 +123,10 @@ fn a_home_of_the_runs_own_does_not_hide_the_toolchain() {
     parent.insert("CARGO_HOME".to_owned(), "/elsewhere".to_owned());
     assert_eq!(make(&parent)["CARGO_HOME"], "/elsewhere");
 }
+
+#[test]
+fn the_engines_own_memory_and_environment_are_closed_to_its_agents() {
+    use rustix::process::{DumpableBehavior, dumpable_behavior};
+    agentpr::adapters::process::shield::close_to_neighbours();
+    assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+}
