@@ -51,8 +51,24 @@ async fn preparing_again_keeps_a_finished_clone_and_makes_an_unfinished_one_agai
     let unfinished = clone.with_file_name(format!("{id}.unfinished"));
     fs::rename(&clone, &unfinished).unwrap();
     let again = world.workspace.prepare(&id, &spec).await.unwrap();
-    assert_ne!(again.base_sha, prepared.base_sha);
+    assert_eq!(again, prepared);
     assert!(!clone.join("work").exists() && !unfinished.exists());
+}
+
+#[tokio::test]
+async fn a_deleted_workspace_is_made_again_as_it_was_captured_last() {
+    let world = World::with(&[("a", "1\n")]);
+    let (id, spec) = run();
+    let prepared = world.workspace.prepare(&id, &spec).await.unwrap();
+    let clone = PathBuf::from(&prepared.workspace);
+    put(&clone.join("work"), "kept\n");
+    let change = world.capture(&id, &spec, &prepared).await.unwrap().unwrap();
+    fs::remove_dir_all(&clone).unwrap();
+    assert_eq!(world.workspace.prepare(&id, &spec).await.unwrap(), prepared);
+    assert_eq!(fs::read_to_string(clone.join("work")).unwrap(), "kept\n");
+    assert_eq!(git(&clone, &["rev-parse", "HEAD"]).trim(), change.head_sha.as_str());
+    let again = world.capture(&id, &spec, &prepared).await.unwrap().unwrap();
+    assert_eq!(again.tree, change.tree);
 }
 
 #[tokio::test]

@@ -64,6 +64,21 @@ fn a_second_round_that_changes_nothing_is_a_persons_matter() {
 }
 
 #[test]
+fn a_workspace_that_was_deleted_between_two_rounds_takes_nothing_back() {
+    let scene = Scene::new();
+    let first = scene.sent_back("r1");
+    let shown = scene.sandbox.json(&["show-run", "--run-id", "r1"]);
+    let workspace = shown["prepared"]["workspace"].as_str().unwrap();
+    std::fs::remove_dir_all(workspace).unwrap();
+    scene.sandbox.write("fix.script", "write notes.txt why it is 42\n");
+    let _ticked = scene.sandbox.agentpr(&["manager-tick", "--run-id", "r1"]).ok();
+    let (token, file) = scene.ask("r1");
+    let _opened = scene.approve("r1", &token, &file).ok();
+    let changed = git::git(&scene.remote, &["diff", "--name-only", &first, "agentpr/r1"]);
+    assert_eq!(changed, "notes.txt");
+}
+
+#[test]
 fn a_commit_that_somebody_added_to_the_branch_is_not_overwritten() {
     let scene = Scene::new();
     scene.sent_back("r1");
