@@ -124,6 +124,27 @@ async fn a_moved_base_makes_the_approval_stale_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_base_branch_that_is_gone_ends_the_request() {
+    let (scene, run, token) = Scene::at_the_gate("r1").await;
+    scene.world.delete_branch("main");
+    let gone = Rejection::Stale { drift: vec![Drift::BaseBranch] };
+    assert_eq!(scene.refusal(&run, &token).await, gone);
+    scene.world.move_branch("main", 1);
+    assert!(matches!(scene.refusal(&run, &token).await, Rejection::Stale { .. }));
+    scene.nothing_left();
+}
+
+#[tokio::test]
+async fn a_base_branch_that_goes_after_the_confirmation_stops_the_push() {
+    let (scene, run, token) = Scene::at_the_gate("r1").await;
+    scene.confirm(&run, &token).await.unwrap();
+    scene.world.delete_branch("main");
+    let after = scene.app.complete_approved(&run, &scene.stop).await.unwrap();
+    assert_eq!(after.last_error.unwrap().reason_code, "stale");
+    scene.nothing_left();
+}
+
+#[tokio::test]
 async fn a_base_that_moves_after_the_confirmation_stops_the_push() {
     let (scene, run, token) = Scene::at_the_gate("r1").await;
     scene.confirm(&run, &token).await.unwrap();

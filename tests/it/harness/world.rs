@@ -108,6 +108,10 @@ impl World {
         self.lock().branches.insert(branch.to_owned(), sha(number));
     }
 
+    pub(crate) fn delete_branch(&self, branch: &str) {
+        self.lock().branches.remove(branch);
+    }
+
     pub(crate) fn pulls(&self) -> usize {
         self.lock().pulls.len()
     }
