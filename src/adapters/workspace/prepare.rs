@@ -64,7 +64,7 @@ impl GitWorkspace {
 
     fn base_of(&self, remote: &Remote, spec: &RunSpec) -> Result<Base, WorkspaceError> {
         let unreadable = |why: String| WorkspaceError::Remote { remote: remote.shown(), why };
-        let mut call = self.control.git().anywhere(&self.settings.data_dir).transfer();
+        let mut call = self.control.git().anywhere(&self.settings.data_dir).question();
         call = call.run(["ls-remote", "--symref", "--"]).arg(remote.address()).arg("HEAD");
         if let Some(branch) = &spec.base_branch {
             call = call.arg(format!("refs/heads/{branch}"));

@@ -123,3 +123,23 @@ async fn removing_a_workspace_leaves_nothing_of_the_run() {
     assert_eq!(git(&world.control.path(&spec.repo), &["for-each-ref"]), "");
     assert_eq!(world.workspace.remove(&spec.repo, &id).await.unwrap(), 0);
 }
+
+#[test]
+fn a_host_that_does_not_answer_is_not_waited_for_without_end() {
+    use agentpr::adapters::git::program::Git;
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (ssh, said) = (folder.path().join("ssh"), folder.path().join("said"));
+    put(&ssh, &format!("#!/bin/sh\necho \"$@\" > {}\nexit 255\n", said.display()));
+    fs::set_permissions(&ssh, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut parent = super::world::parent();
+    let path = format!("{}:{}", folder.path().display(), parent["PATH"]);
+    parent.insert("PATH".to_owned(), path);
+    let git = Git::new(&parent);
+    let call = git.anywhere(folder.path()).question().run(["ls-remote", "--", "ssh://git@example.invalid/a"]);
+    assert!(call.output().is_err());
+    let said = fs::read_to_string(said).unwrap();
+    for option in ["BatchMode=yes", "ConnectTimeout=20", "ServerAliveInterval=15"] {
+        assert!(said.contains(option), "{said}");
+    }
+}
