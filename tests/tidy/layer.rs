@@ -9,10 +9,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ports", &["domain"]),
     ("app", &["ports", "domain", "crash_point"]),
     ("adapters", &["ports", "domain", "crash_point"]),
-    ("surfaces", &["app", "domain"]),
+    ("surfaces", &["app", "domain", "config"]),
     ("config", &["domain"]),
     ("crash_point", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["config"]),
     ("daemon", &["*"]),
     // The crate map and the program itself: `src/lib.rs`, `src/main.rs`.
     ("", &["*"]),
