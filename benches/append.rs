@@ -4,6 +4,7 @@
 //! the median of the rounds' ratios is what counts. The bare side has its bodies and hashes ready and projects nothing.
 
 #![expect(clippy::unwrap_used, reason = "a measurement may stop where it stands")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![expect(clippy::print_stdout, reason = "its output is for the person who started it")]
 
 #[path = "../tests/it/store/life.rs"]
@@ -22,7 +23,10 @@ use agentpr::ports::store::{Append, EventStore};
 use rusqlite::{Connection, params};
 
 /// Rounds with many producers; each side writes its whole share in each.
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 15;
+
+/// Events of one producer in a round.
+const EACH: usize = 500;
 
 /// Turns with one producer, so short that whatever else uses the disk meets both sides.
 const TURNS: usize = 80;
@@ -49,7 +53,7 @@ fn main() {
 fn many(producers: usize) {
     let mut ratios = Vec::new();
     for round in 0..ROUNDS {
-        let lives: Lives = (0..producers).map(|index| life_of(index, 250)).collect();
+        let lives: Lives = (0..producers).map(|index| life_of(index, EACH)).collect();
         let rows = lives.iter().map(|(run, events)| bare_rows(run, events)).collect();
         // The order changes, so that neither side always meets the disk in the state the other left.
         let (bare, ours) = if round % 2 == 0 {

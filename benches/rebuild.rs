@@ -2,6 +2,7 @@
 //! `cargo bench --bench rebuild -- SMALL LARGE`, where both are stores written by the example `make_store`.
 
 #![expect(clippy::unwrap_used, reason = "a measurement may stop where it stands")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 #![expect(clippy::print_stdout, reason = "its output is for the person who started it")]
 
 use std::path::Path;

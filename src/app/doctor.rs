@@ -73,7 +73,7 @@ impl App {
             Some(agent) => match self.ports.worker.probe(agent) {
                 Ok(()) => report.add("agent", true, agent.clone(), ""),
                 Err(err) => {
-                    report.add("agent", false, err.to_string(), "correct `agent` in the configuration")
+                    report.add("agent", false, err.to_string(), "correct `agent` in the configuration");
                 }
             },
         }
@@ -108,7 +108,7 @@ impl App {
         report.add(
             "repo.scope",
             inside,
-            shown.clone(),
+            shown,
             "the workspace must lie in the workspace root, links followed",
         );
         let git = path.join(".git");

@@ -53,7 +53,7 @@ pub enum Inbound {
         /// Its run.
         run: RunId,
         /// How it ended.
-        result: Result<Driven, AppError>,
+        result: Box<Result<Driven, AppError>>,
     },
     /// The program is to end.
     Stop,
@@ -155,7 +155,7 @@ impl Engine {
             Inbound::Stop => self.stopping = true,
             Inbound::Changed => {}
             Inbound::Pass => self.report.loops += 1,
-            Inbound::Finished { run, result } => self.rest(run, result),
+            Inbound::Finished { run, result } => self.rest(run, *result),
         }
         let due = if self.stopping { Vec::new() } else { self.due()? };
         if self.options.max_loops.is_some_and(|max| self.report.loops >= max)
@@ -257,7 +257,7 @@ impl Engine {
             let task = tokio::spawn(async move { task_app.drive(&task_run, &task_stop).await });
             let result = task.await.unwrap_or_else(|err| Err(AppError::Internal(err.to_string())));
             // The loop lives until every task has reported, so somebody listens.
-            let _sent = sender.send(Inbound::Finished { run, result }).await;
+            let _sent = sender.send(Inbound::Finished { run, result: Box::new(result) }).await;
         });
     }
 }

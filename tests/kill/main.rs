@@ -5,6 +5,8 @@
 //! repeats a sequence that failed. Two thousand by hand: `AGENTPR_KILL_CYCLES=2000 cargo test --test kill`.
 
 #![expect(clippy::disallowed_methods, reason = "a test reads its own variables and starts real programs")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails there")]
+#![expect(clippy::print_stdout, reason = "what was survived is said, and the seed that repeats it")]
 
 #[path = "../it/harness/git.rs"]
 #[expect(dead_code, reason = "the other test binary uses the rest")]

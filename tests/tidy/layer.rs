@@ -165,7 +165,7 @@ fn the_layer_rule_has_teeth() {
     refused("src/adapters/clock.rs", "fn f() { crate::config::load(); }", &["`config`"]);
     refused("src/adapters/worker/mod.rs", "use super::store::SqliteStore;", &["adapter `worker`", "`store`"]);
     refused("src/surfaces/cli/run.rs", "fn f(s: &dyn crate::ports::store::EventStore) {}", &["`ports`"]);
-    refused("src/surfaces/cli/ui.rs", "fn f() { print!(\"{}\", crate::config::NAME); }", &["`config`"]);
+    refused("src/surfaces/cli/ui.rs", "fn f() { print!(\"{}\", crate::daemon::NAME); }", &["`daemon`"]);
     refused("src/drawer/mod.rs", "", &["LAYERS"]);
     let accepted = |path, text| assert_accepted(layer_rule, path, text);
     accepted(

@@ -141,6 +141,7 @@ enum Cause {
     Cut(Ending),
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is one of the two places that start programs")]
 fn spawn(order: &GroupOrder) -> std::io::Result<Child> {
     Command::new(&order.program)
         .args(&order.args)

@@ -115,7 +115,7 @@ pub(super) fn complete(
 ) -> Result<Run, CliError> {
     let ui = &session.ui;
     let done = runtime::block_on(|stop: CancellationToken| async move {
-        watched(ui, app, run, after, app.complete_or_wait(run, &stop)).await
+        watched(ui, app, run, after, Box::pin(app.complete_or_wait(run, &stop))).await
     })?;
     if done.pr.is_some() && done.last_error.is_none() {
         return Ok(done);

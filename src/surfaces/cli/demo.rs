@@ -86,7 +86,7 @@ fn tell(session: &Session<'_>, args: &Args, dir: &Path) -> Outcome {
     let run = app.submit(order, &session.actor, None)?.run.id;
     let (engine, watched_run) = (&app, &run);
     let driven = runtime::block_on(|stop: CancellationToken| async move {
-        watched(ui, engine, watched_run, EventSeq(0), engine.drive(watched_run, &stop)).await
+        watched(ui, engine, watched_run, EventSeq(0), Box::pin(engine.drive(watched_run, &stop))).await
     })?;
     if driven.wait != Wait::Approval {
         show::show(session, &app, &run)?;

@@ -69,7 +69,7 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     let ui = &session.ui;
     let (engine, watched_run) = (&app, &run);
     let driven = runtime::block_on(|stop: CancellationToken| async move {
-        watched(ui, engine, watched_run, EventSeq(0), engine.drive(watched_run, &stop)).await
+        watched(ui, engine, watched_run, EventSeq(0), Box::pin(engine.drive(watched_run, &stop))).await
     })?;
     if driven.run.state == State::Done {
         show::show(session, &app, &run)?;

@@ -50,7 +50,7 @@ impl<'a> Session<'a> {
     }
 
     /// The same session with everything below `dir`, and no other setting of places.
-    pub(super) fn moved_to(&self, dir: &Path) -> Session<'a> {
+    pub(super) fn moved_to(&self, dir: &Path) -> Self {
         let mut config = self.config.clone();
         let at = |name: &str| Sourced { value: dir.join(name), origin: Origin::Default };
         config.data_dir = Sourced { value: dir.to_owned(), origin: Origin::Flag };

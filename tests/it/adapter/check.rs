@@ -19,7 +19,8 @@ fn the_command_is_found_by_looking_at_the_files() {
     let npm = r#"{"scripts": {"test": "jest", "build": "tsc"}}"#;
     let placeholder =
         r#"{"scripts": {"test": "echo \"Error: no test specified\" && exit 1", "build": "tsc"}}"#;
-    let table: &[(&[(&str, &str)], Option<&str>)] = &[
+    type Row<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>);
+    let table: &[Row<'_>] = &[
         (&[("package.json", npm)], Some("npm test")),
         (&[("package.json", npm), ("yarn.lock", "")], Some("yarn test")),
         (&[("package.json", npm), ("pnpm-lock.yaml", "")], Some("pnpm test")),

@@ -195,7 +195,7 @@ fn act(story: &mut Story, deed: &Deed) -> Option<(Actor, Command)> {
             return None;
         }
     };
-    let _ = story.ask(&actor, &command);
+    let _answer = story.ask(&actor, &command);
     Some((actor, command))
 }
 
@@ -277,7 +277,7 @@ proptest! {
             });
         }
         if let Ok(Some(run)) = Run::fold(&log) {
-            let _ = next(&run, &minutes(50));
+            let _due = next(&run, &minutes(50));
         }
     }
 }

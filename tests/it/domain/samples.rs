@@ -20,41 +20,41 @@ use agentpr::domain::state::State;
 use agentpr::domain::time::{Moment, Timestamp};
 use agentpr::domain::verdict::{Evidence, verdict};
 
-pub fn run_id() -> RunId {
+pub(super) fn run_id() -> RunId {
     RunId::new("run-1").unwrap()
 }
 
-pub fn sha(n: u8) -> CommitSha {
+pub(super) fn sha(n: u8) -> CommitSha {
     CommitSha::new(format!("{n:02x}").repeat(20)).unwrap()
 }
 
-pub fn digest(n: u8) -> Digest {
+pub(super) fn digest(n: u8) -> Digest {
     Digest::new(format!("{n:02x}").repeat(32)).unwrap()
 }
 
-pub fn branch(name: &str) -> BranchName {
+pub(super) fn branch(name: &str) -> BranchName {
     BranchName::new(name).unwrap()
 }
 
-pub fn pr(number: u64) -> PrNumber {
+pub(super) fn pr(number: u64) -> PrNumber {
     PrNumber::new(number).unwrap()
 }
 
-pub fn person() -> Actor {
+pub(super) fn person() -> Actor {
     Actor::cli("ann")
 }
 
-pub fn github() -> Actor {
+pub(super) fn github() -> Actor {
     Actor { channel: Channel::Github, name: "github".to_owned() }
 }
 
 /// Ten o'clock: where every story begins.
-pub fn start() -> Moment {
+pub(super) fn start() -> Moment {
     Moment { wall: Timestamp(36_000_000), boot: "boot-1".to_owned(), monotonic_ms: 1_000_000 }
 }
 
 /// Ten o'clock and so many minutes by both clocks.
-pub fn minutes(n: u64) -> Moment {
+pub(super) fn minutes(n: u64) -> Moment {
     let begun = start();
     Moment {
         wall: Timestamp(begun.wall.0 + i64::try_from(n * 60_000).unwrap()),
@@ -64,7 +64,7 @@ pub fn minutes(n: u64) -> Moment {
 }
 
 /// An order whose steps a person gives one by one.
-pub fn manual_spec() -> RunSpec {
+pub(super) fn manual_spec() -> RunSpec {
     RunSpec {
         repo: "octo/hello".parse().unwrap(),
         prompt_version: "v1".to_owned(),
@@ -81,15 +81,15 @@ pub fn manual_spec() -> RunSpec {
 }
 
 /// An order the engine drives.
-pub fn driven_spec() -> RunSpec {
+pub(super) fn driven_spec() -> RunSpec {
     RunSpec { agent: Some("codex".to_owned()), ..manual_spec() }
 }
 
-pub fn contract() -> Contract {
+pub(super) fn contract() -> Contract {
     Contract { path: "contract.md".to_owned(), sha256: Some(digest(7)) }
 }
 
-pub fn prepared() -> Prepared {
+pub(super) fn prepared() -> Prepared {
     Prepared {
         base_branch: branch("main"),
         base_sha: sha(0xb0),
@@ -98,7 +98,7 @@ pub fn prepared() -> Prepared {
     }
 }
 
-pub fn change(n: u8) -> Change {
+pub(super) fn change(n: u8) -> Change {
     Change {
         head_sha: sha(n),
         tree: TreeSha::new(format!("{n:02x}").repeat(20)).unwrap(),
@@ -108,7 +108,7 @@ pub fn change(n: u8) -> Change {
     }
 }
 
-pub fn report(n: u8, outcome: CheckOutcome) -> CheckReport {
+pub(super) fn report(n: u8, outcome: CheckOutcome) -> CheckReport {
     let result = |code| CheckResult {
         command: "cargo test".to_owned(),
         exit_code: Some(code),
@@ -126,7 +126,7 @@ pub fn report(n: u8, outcome: CheckOutcome) -> CheckReport {
 }
 
 /// The facts of a request about change `n`, were it made now.
-pub fn binding(n: u8) -> PrBinding {
+pub(super) fn binding(n: u8) -> PrBinding {
     PrBinding {
         repo: "octo/hello".parse().unwrap(),
         repo_id: Some(42),
@@ -141,12 +141,12 @@ pub fn binding(n: u8) -> PrBinding {
     }
 }
 
-pub fn request_id(n: u8) -> RequestId {
+pub(super) fn request_id(n: u8) -> RequestId {
     RequestId::new(format!("request-{n}")).unwrap()
 }
 
 /// Request `id` about change `n`; its token's hash is `digest(id)`.
-pub fn request(id: u8, n: u8) -> PrRequest {
+pub(super) fn request(id: u8, n: u8) -> PrRequest {
     PrRequest {
         id: request_id(id),
         binding: binding(n),
@@ -162,7 +162,7 @@ pub fn request(id: u8, n: u8) -> PrRequest {
 }
 
 /// The right confirmation of `request(id, n)`.
-pub fn approval(id: u8, n: u8) -> Approval {
+pub(super) fn approval(id: u8, n: u8) -> Approval {
     Approval {
         request: Some(request_id(id)),
         token_hash: digest(id),
@@ -171,7 +171,7 @@ pub fn approval(id: u8, n: u8) -> Approval {
     }
 }
 
-pub fn evidence() -> AttemptEvidence {
+pub(super) fn evidence() -> AttemptEvidence {
     AttemptEvidence {
         exit_code: Some(0),
         signal: None,
@@ -182,11 +182,11 @@ pub fn evidence() -> AttemptEvidence {
     }
 }
 
-pub fn process() -> ProcessRef {
+pub(super) fn process() -> ProcessRef {
     ProcessRef { pid: 4321, start_ticks: 99, boot: "boot-1".to_owned() }
 }
 
-pub fn failure(retryable: bool) -> StepOutcome {
+pub(super) fn failure(retryable: bool) -> StepOutcome {
     StepOutcome::Failed(Failure {
         outcome: AttemptOutcome::Failed,
         reason_code: "remote_unavailable".to_owned(),
@@ -195,12 +195,12 @@ pub fn failure(retryable: bool) -> StepOutcome {
     })
 }
 
-pub fn attempt(n: u32) -> AttemptNo {
+pub(super) fn attempt(n: u32) -> AttemptNo {
     AttemptNo(n)
 }
 
 /// One of every event, with the variants that matter to where it leads.
-pub fn every_event() -> Vec<(String, Event)> {
+pub(super) fn every_event() -> Vec<(String, Event)> {
     let mut events: Vec<Event> = vec![
         RunCreated { spec: manual_spec() }.into(),
         DiscoveryStarted {}.into(),
@@ -271,11 +271,11 @@ pub fn every_event() -> Vec<(String, Event)> {
     named
 }
 
-pub fn human(reason: &str) -> Event {
+pub(super) fn human(reason: &str) -> Event {
     HumanReviewRequested { reason: reason.to_owned(), message: "look".to_owned() }.into()
 }
 
-pub fn step_failed(retryable: bool) -> Event {
+pub(super) fn step_failed(retryable: bool) -> Event {
     StepFailed {
         step: "agent".to_owned(),
         reason_code: "runtime_timeout".to_owned(),
@@ -285,11 +285,11 @@ pub fn step_failed(retryable: bool) -> Event {
     .into()
 }
 
-pub fn pushed(n: u8) -> Event {
+pub(super) fn pushed(n: u8) -> Event {
     Pushed { branch: branch("agentpr/run-1"), sha: sha(n), request: Some(request_id(1)) }.into()
 }
 
-pub fn linked(number: u64) -> Event {
+pub(super) fn linked(number: u64) -> Event {
     PrLinked {
         pr_number: pr(number),
         url: Some("https://example.test/5".to_owned()),
@@ -298,6 +298,6 @@ pub fn linked(number: u64) -> Event {
     .into()
 }
 
-pub fn check(word: &str, head: Option<u8>) -> Event {
+pub(super) fn check(word: &str, head: Option<u8>) -> Event {
     CheckRecorded { conclusion: word.to_owned(), head_sha: head.map(sha), pr_number: None }.into()
 }

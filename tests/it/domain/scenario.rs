@@ -20,7 +20,7 @@ use super::samples::{
 };
 
 /// Takes `event` into run and row, as a store does.
-pub fn append(
+pub(super) fn append(
     run: &mut Option<Run>,
     row: &mut Option<RunRow>,
     event: &Event,
@@ -61,7 +61,7 @@ pub fn append(
 
 /// A run that is played: every accepted command's events are appended and folded.
 #[derive(Clone, Default)]
-pub struct Story {
+pub(super) struct Story {
     pub run: Option<Run>,
     pub row: Option<RunRow>,
     pub log: Vec<Recorded>,
@@ -70,30 +70,30 @@ pub struct Story {
 
 impl Story {
     /// A created run.
-    pub fn of(spec: RunSpec) -> Self {
+    pub(super) fn of(spec: RunSpec) -> Self {
         let mut story = Self::default();
         story.person(Command::Create { spec: Box::new(spec) });
         story
     }
 
-    pub fn run(&self) -> &Run {
+    pub(super) fn run(&self) -> &Run {
         self.run.as_ref().unwrap()
     }
 
-    pub fn state(&self) -> State {
+    pub(super) fn state(&self) -> State {
         self.run().state
     }
 
-    pub fn now(&self) -> Moment {
+    pub(super) fn now(&self) -> Moment {
         self.now.clone().unwrap_or_else(start)
     }
 
-    pub fn due(&self) -> Due {
+    pub(super) fn due(&self) -> Due {
         next(self.run(), &self.now())
     }
 
     /// Decides and appends; the events are those of the decision, a refusal's traces included.
-    pub fn ask(&mut self, actor: &Actor, command: &Command) -> Result<Decision, Rejection> {
+    pub(super) fn ask(&mut self, actor: &Actor, command: &Command) -> Result<Decision, Rejection> {
         let ctx = Ctx { now: self.now(), actor: actor.clone() };
         let decision = decide(self.run.as_ref(), command, &ctx)?;
         for event in &decision.events {
@@ -113,19 +113,19 @@ impl Story {
 
     /// A person's command, which must be accepted.
     #[expect(clippy::needless_pass_by_value, reason = "a story reads better without borrows")]
-    pub fn person(&mut self, command: Command) -> &mut Self {
+    pub(super) fn person(&mut self, command: Command) -> &mut Self {
         self.accepted(&person(), &command)
     }
 
     /// The engine's command, which must be accepted.
     #[expect(clippy::needless_pass_by_value, reason = "a story reads better without borrows")]
-    pub fn engine(&mut self, command: Command) -> &mut Self {
+    pub(super) fn engine(&mut self, command: Command) -> &mut Self {
         self.accepted(&Actor::engine(), &command)
     }
 
     /// A command that must be refused; answers its code.
     #[expect(clippy::needless_pass_by_value, reason = "a story reads better without borrows")]
-    pub fn refused(&mut self, actor: Actor, command: Command) -> &'static str {
+    pub(super) fn refused(&mut self, actor: Actor, command: Command) -> &'static str {
         match self.ask(&actor, &command) {
             Err(refusal) => refusal.code(),
             Ok(decision) => decision.refusal.map_or("accepted", |refusal| refusal.code()),
@@ -133,23 +133,23 @@ impl Story {
     }
 
     /// Begins `step` and leaves it open.
-    pub fn begin(&mut self, actor: &Actor, step: Step) -> &mut Self {
+    pub(super) fn begin(&mut self, actor: &Actor, step: Step) -> &mut Self {
         self.accepted(actor, &Command::StartAttempt { step, generation: 1 })
     }
 
     /// Ends the open attempt.
-    pub fn end(&mut self, outcome: StepOutcome) -> &mut Self {
+    pub(super) fn end(&mut self, outcome: StepOutcome) -> &mut Self {
         let attempt = self.run().open.as_ref().map_or(attempt(0), |open| open.no);
         self.engine(Command::EndAttempt { attempt, evidence: evidence(), outcome })
     }
 
     /// Carries out one step from begin to end.
-    pub fn step(&mut self, actor: &Actor, step: Step, outcome: StepOutcome) -> &mut Self {
+    pub(super) fn step(&mut self, actor: &Actor, step: Step, outcome: StepOutcome) -> &mut Self {
         self.begin(actor, step).end(outcome)
     }
 
     /// Does what is due, with everything going well; `false` when the run waits.
-    pub fn go(&mut self) -> bool {
+    pub(super) fn go(&mut self) -> bool {
         match self.due() {
             Due::Command(command) => {
                 self.engine(command);
@@ -165,7 +165,7 @@ impl Story {
     }
 
     /// Goes on until the run is `state`.
-    pub fn until(mut self, state: State) -> Self {
+    pub(super) fn until(mut self, state: State) -> Self {
         for _ in 0..40 {
             if self.state() == state {
                 return self;
@@ -176,13 +176,13 @@ impl Story {
     }
 
     /// Lets the engine make its request.
-    pub fn asked(mut self) -> Self {
+    pub(super) fn asked(mut self) -> Self {
         assert!(self.go(), "a request is due");
         self
     }
 
     /// Lets a person confirm the newest request.
-    pub fn approved(self) -> Self {
+    pub(super) fn approved(self) -> Self {
         let Gate::Open { request, .. } = self.run().gate.clone() else { panic!("no request is open") };
         let approval = Approval {
             request: Some(request.id),
@@ -194,13 +194,13 @@ impl Story {
     }
 
     /// A person's command, in a chain.
-    pub fn then(mut self, command: Command) -> Self {
+    pub(super) fn then(mut self, command: Command) -> Self {
         self.person(command);
         self
     }
 
     /// The forge tells a conclusion about the pushed commit.
-    pub fn hears(mut self, conclusion: &str) -> Self {
+    pub(super) fn hears(mut self, conclusion: &str) -> Self {
         let head_sha = self.run().pushed.as_ref().map(|pushed| pushed.sha.clone());
         let command = Command::RecordCheck { conclusion: conclusion.to_owned(), head_sha, pr_number: None };
         self.accepted(&github(), &command);
@@ -208,7 +208,7 @@ impl Story {
     }
 
     /// The outcome of a step with which all went well.
-    pub fn good(&self, step: Step, flow: Flow) -> StepOutcome {
+    pub(super) fn good(&self, step: Step, flow: Flow) -> StepOutcome {
         let run = self.run();
         let newest = run
             .change
@@ -239,7 +239,7 @@ impl Story {
 }
 
 /// A driven run brought to `state` along the way runs take.
-pub fn in_state(state: State) -> Story {
+pub(super) fn in_state(state: State) -> Story {
     let new = || Story::of(driven_spec());
     let asked = || new().until(State::NeedsHumanReview).asked();
     match state {
@@ -265,7 +265,7 @@ pub fn in_state(state: State) -> Story {
 }
 
 /// The events a case begins with.
-pub fn given(events: impl IntoIterator<Item = Event>) -> Given {
+pub(super) fn given(events: impl IntoIterator<Item = Event>) -> Given {
     let mut story = Story::default();
     for event in events {
         append(&mut story.run, &mut story.row, &event, &person(), &start()).unwrap();
@@ -273,21 +273,21 @@ pub fn given(events: impl IntoIterator<Item = Event>) -> Given {
     Given { story, actor: person() }
 }
 
-pub struct Given {
+pub(super) struct Given {
     story: Story,
     actor: Actor,
 }
 
 impl Given {
     /// Lets another actor ask.
-    pub fn by(mut self, actor: Actor) -> Self {
+    pub(super) fn by(mut self, actor: Actor) -> Self {
         self.actor = actor;
         self
     }
 
     /// Asks.
     #[expect(clippy::needless_pass_by_value, reason = "a case reads better without borrows")]
-    pub fn when(mut self, command: Command) -> Answer {
+    pub(super) fn when(mut self, command: Command) -> Answer {
         let before = self.story.state();
         let answer = self.story.ask(&self.actor, &command);
         Answer { answer, moved: self.story.state() != before }
@@ -295,28 +295,28 @@ impl Given {
 }
 
 /// What came of it.
-pub struct Answer {
+pub(super) struct Answer {
     answer: Result<Decision, Rejection>,
     moved: bool,
 }
 
 impl Answer {
-    pub fn then(self, events: impl IntoIterator<Item = Event>) {
+    pub(super) fn then(self, events: impl IntoIterator<Item = Event>) {
         let wanted = Decision { events: events.into_iter().collect(), refusal: None };
         assert_eq!(self.answer, Ok(wanted));
     }
 
     /// Recorded, and the state is what it was.
-    pub fn moves_nothing(self) -> bool {
+    pub(super) fn moves_nothing(self) -> bool {
         self.answer.is_ok_and(|decision| !decision.events.is_empty()) && !self.moved
     }
 
-    pub fn then_nothing(self) {
+    pub(super) fn then_nothing(self) {
         self.then([]);
     }
 
     /// Refused, and no trace is left.
-    pub fn then_refused(self, code: &str) {
+    pub(super) fn then_refused(self, code: &str) {
         assert_eq!(self.answer.unwrap_err().code(), code);
     }
 }

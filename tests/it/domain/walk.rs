@@ -168,6 +168,7 @@ fn small(spec: RunSpec, rounds: u32) -> RunSpec {
 
 /// Walks and wants no fault; `bound` is `None` where the walk must end by itself. `WALK_WHOLE=1` lifts the bounds, and then
 /// the walks take minutes.
+#[expect(clippy::print_stdout, reason = "how many states were seen is part of the answer")]
 fn sound(name: &str, spec: RunSpec, scope: Scope, at_least: usize, bound: Option<usize>) {
     let whole = std::env::var_os("WALK_WHOLE").is_some();
     let walked = walk(spec, scope, bound.filter(|_| !whole).unwrap_or(usize::MAX));

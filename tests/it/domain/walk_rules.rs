@@ -13,7 +13,11 @@ use agentpr::domain::state::State;
 use super::walk_world::{Node, moment, number};
 
 /// What an attempt did must be recordable wherever the run went meanwhile.
-pub fn unrecordable(run: &Run, command: &Command, refusal: &Rejection) -> Result<Option<Node>, String> {
+pub(super) fn unrecordable(
+    run: &Run,
+    command: &Command,
+    refusal: &Rejection,
+) -> Result<Option<Node>, String> {
     match command {
         Command::EndAttempt { .. } => {
             let step = run.open.as_ref().map_or("no", |open| open.step.name());
@@ -24,7 +28,7 @@ pub fn unrecordable(run: &Run, command: &Command, refusal: &Rejection) -> Result
 }
 
 /// I4: what the engine pushes was approved by a person, is not used up, and nothing moved since.
-pub fn pushes_what_was_approved(node: &Node, commit: u8) -> Result<(), String> {
+pub(super) fn pushes_what_was_approved(node: &Node, commit: u8) -> Result<(), String> {
     if node.world.ordered {
         return Ok(());
     }
@@ -43,7 +47,7 @@ pub fn pushes_what_was_approved(node: &Node, commit: u8) -> Result<(), String> {
 }
 
 /// The invariants of one step, from `before` to `after`.
-pub fn steps_are_allowed(
+pub(super) fn steps_are_allowed(
     before: &Node,
     after: &Node,
     command: &Command,
@@ -120,7 +124,7 @@ fn may_begin(run: &Run, step: Step, person: bool) -> bool {
 }
 
 /// What must hold whenever nothing happens.
-pub fn at_rest(run: &Run) -> Vec<String> {
+pub(super) fn at_rest(run: &Run) -> Vec<String> {
     let mut faults = Vec::new();
     if (run.state == State::Paused) != run.paused_from.is_some() {
         faults.push(format!("paused_from is {:?} in {}", run.paused_from, run.state));

@@ -17,11 +17,11 @@ use super::samples::{
 };
 
 /// Somebody else's commit on our branch.
-pub const FOREIGN: u8 = 0xfe;
+pub(super) const FOREIGN: u8 = 0xfe;
 
 /// What is outside the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct World {
+pub(super) struct World {
     /// What the remote branch points to.
     pub remote: Option<u8>,
     /// Pull requests opened for the branch.
@@ -34,7 +34,7 @@ pub struct World {
 
 /// A run in its world.
 #[derive(Clone)]
-pub struct Node {
+pub(super) struct Node {
     pub run: Option<Run>,
     pub row: Option<RunRow>,
     pub world: World,
@@ -42,7 +42,7 @@ pub struct Node {
 
 /// Something that happens.
 #[derive(Debug, Clone)]
-pub enum Act {
+pub(super) enum Act {
     /// Somebody asks something of the run.
     Ask { by: Actor, command: Command, late: bool },
     /// The push that is under way reaches the remote; it is not recorded yet.
@@ -59,7 +59,7 @@ pub enum Act {
 
 /// What a walk looks at, and how the performer of effects behaves; the teeth are tried by breaking one of its rules.
 #[derive(Debug, Clone, Copy)]
-pub struct Scope {
+pub(super) struct Scope {
     /// Whether persons resume and retry to every place by name, and do by hand what the engine would do.
     pub by_name: bool,
     /// Whether branches move and tokens are guessed.
@@ -74,16 +74,16 @@ const STEPS: [Step; 7] =
     [Step::Prepare, Step::Plan, Step::Agent, Step::Checks, Step::PrRequest, Step::Push, Step::PrCreate];
 
 /// The number a commit was made from.
-pub fn number(commit: &CommitSha) -> u8 {
+pub(super) fn number(commit: &CommitSha) -> u8 {
     u8::from_str_radix(&commit.as_str()[..2], 16).unwrap()
 }
 
 impl Node {
-    pub fn run(&self) -> &Run {
+    pub(super) fn run(&self) -> &Run {
         self.run.as_ref().unwrap()
     }
 
-    pub fn newest(&self) -> Option<u8> {
+    pub(super) fn newest(&self) -> Option<u8> {
         self.run().change.as_ref().map(|last| number(&last.head_sha))
     }
 
@@ -93,7 +93,7 @@ impl Node {
     }
 
     /// The base branch's commit.
-    pub fn base(&self) -> u8 {
+    pub(super) fn base(&self) -> u8 {
         0xa0 + self.world.base % 32
     }
 
@@ -103,7 +103,7 @@ impl Node {
     }
 
     /// Whether the open or confirmed request is about facts that moved since.
-    pub fn is_stale(&self) -> bool {
+    pub(super) fn is_stale(&self) -> bool {
         match &self.run().gate {
             Gate::Open { request, .. } | Gate::Approved { request, .. } => request.binding != self.facts(),
             Gate::Closed | Gate::Used { .. } | Gate::Cancelled { .. } => false,
@@ -116,7 +116,7 @@ impl Node {
     }
 
     /// The commit the push under way may bring to the remote, if its permission still holds.
-    pub fn permitted(&self, scope: Scope) -> Option<u8> {
+    pub(super) fn permitted(&self, scope: Scope) -> Option<u8> {
         if self.world.ordered {
             return self.newest();
         }
@@ -131,7 +131,7 @@ impl Node {
     }
 
     /// Everything that can happen now.
-    pub fn acts(&self, scope: Scope) -> Vec<Act> {
+    pub(super) fn acts(&self, scope: Scope) -> Vec<Act> {
         let mut acts = vec![];
         self.engine(&mut acts);
         self.outcomes(scope, &mut acts);
@@ -329,6 +329,6 @@ fn ask(by: Actor, command: Command, late: bool) -> Act {
 }
 
 /// The time of an act: the request's hour, or after it.
-pub fn moment(late: bool) -> Moment {
+pub(super) fn moment(late: bool) -> Moment {
     if late { minutes(31) } else { start() }
 }

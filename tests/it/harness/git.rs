@@ -5,7 +5,7 @@ use std::process::Command;
 
 /// Runs git in `dir` with a pinned identity and no configuration of the machine; panics with git's words when it fails.
 #[track_caller]
-pub fn git(dir: &Path, args: &[&str]) -> String {
+pub(crate) fn git(dir: &Path, args: &[&str]) -> String {
     let output = command(dir, args).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "git {args:?} in {} failed: {said}", dir.display());
@@ -13,7 +13,7 @@ pub fn git(dir: &Path, args: &[&str]) -> String {
 }
 
 /// As [`git`], for questions that may be answered with no.
-pub fn ask(dir: &Path, args: &[&str]) -> Option<String> {
+pub(crate) fn ask(dir: &Path, args: &[&str]) -> Option<String> {
     let output = command(dir, args).output().unwrap();
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
 }
@@ -36,14 +36,14 @@ fn command(dir: &Path, args: &[&str]) -> Command {
 }
 
 /// Makes a bare repository at `path` whose branch `main` has one commit with these files.
-pub fn bare_remote(path: &Path, files: &[(&str, &str)]) {
+pub(crate) fn bare_remote(path: &Path, files: &[(&str, &str)]) {
     std::fs::create_dir_all(path).unwrap();
     git(path, &["init", "--quiet", "--bare", "--initial-branch=main"]);
     commit_on(path, "main", "Begin", files);
 }
 
 /// Adds a commit with these files to a branch of a bare repository; the branch is made when it is not there.
-pub fn commit_on(bare: &Path, branch: &str, message: &str, files: &[(&str, &str)]) -> String {
+pub(crate) fn commit_on(bare: &Path, branch: &str, message: &str, files: &[(&str, &str)]) -> String {
     let work = tempfile::tempdir().unwrap();
     let tree = work.path();
     git(tree, &["init", "--quiet", "--initial-branch=work"]);
@@ -64,17 +64,17 @@ pub fn commit_on(bare: &Path, branch: &str, message: &str, files: &[(&str, &str)
 }
 
 /// The commit a ref of a bare repository points to.
-pub fn tip(bare: &Path, name: &str) -> Option<String> {
+pub(crate) fn tip(bare: &Path, name: &str) -> Option<String> {
     ask(bare, &["rev-parse", "--verify", "--quiet", name])
 }
 
 /// Numbers of the pull requests recorded in a bare repository.
-pub fn pull_requests(bare: &Path) -> Vec<u64> {
+pub(crate) fn pull_requests(bare: &Path) -> Vec<u64> {
     let listed = git(bare, &["for-each-ref", "--format=%(refname)", "refs/agentpr/pulls/"]);
     listed.lines().filter_map(|name| name.rsplit('/').next()?.parse().ok()).collect()
 }
 
 /// Every ref with what it points to: equal texts mean that nothing changed.
-pub fn all_refs(bare: &Path) -> String {
+pub(crate) fn all_refs(bare: &Path) -> String {
     git(bare, &["for-each-ref", "--format=%(refname) %(objectname)"])
 }

@@ -1,7 +1,7 @@
 //! The sealed world of a test: an own directory, an empty environment, real git, the real program.
 
-pub mod git;
-pub mod sandbox;
-pub mod world;
+pub(crate) mod git;
+pub(crate) mod sandbox;
+pub(crate) mod world;
 
-pub use sandbox::{Answer, Sandbox};
+pub(crate) use sandbox::{Answer, Sandbox};

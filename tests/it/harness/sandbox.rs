@@ -1,6 +1,5 @@
 //! A directory with a store, workspaces and remotes in it, and the program run against them.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -10,14 +9,14 @@ use tempfile::TempDir;
 use super::git;
 
 /// The sealed world of one test; everything is gone when it is dropped.
-pub struct Sandbox {
+pub(crate) struct Sandbox {
     root: TempDir,
 }
 
 /// What the program answered.
 #[derive(Debug)]
 #[must_use = "look at the code, or at what was said"]
-pub struct Answer {
+pub(crate) struct Answer {
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -26,21 +25,21 @@ pub struct Answer {
 impl Answer {
     /// The answer of a call that must succeed.
     #[track_caller]
-    pub fn ok(self) -> Self {
+    pub(crate) fn ok(self) -> Self {
         assert_eq!(self.code, Some(0), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
         self
     }
 
     /// The answer of a call that must end with this code.
     #[track_caller]
-    pub fn code(self, code: i32) -> Self {
+    pub(crate) fn code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
         self
     }
 
     /// Standard output as a JSON document.
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|err| panic!("{err}; stdout: {}\nstderr: {}", self.stdout, self.stderr))
     }
@@ -48,45 +47,45 @@ impl Answer {
 
 impl Sandbox {
     /// An empty world: no store yet.
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self { root: tempfile::tempdir().unwrap() }
     }
 
     /// A world with an empty store.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let sandbox = Self::empty();
         let _made = sandbox.agentpr(&["init-db"]).ok();
         sandbox
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.root.path()
     }
 
-    pub fn db(&self) -> PathBuf {
+    pub(crate) fn db(&self) -> PathBuf {
         self.path().join("data/agentpr.db")
     }
 
     /// Where a repository's remote is.
-    pub fn remote(&self, owner: &str, repo: &str) -> PathBuf {
+    pub(crate) fn remote(&self, owner: &str, repo: &str) -> PathBuf {
         self.path().join("forge").join(owner).join(format!("{repo}.git"))
     }
 
     /// Makes the remote of a repository with these files on `main`.
-    pub fn with_remote(&self, owner: &str, repo: &str, files: &[(&str, &str)]) -> PathBuf {
+    pub(crate) fn with_remote(&self, owner: &str, repo: &str, files: &[(&str, &str)]) -> PathBuf {
         let remote = self.remote(owner, repo);
         git::bare_remote(&remote, files);
         remote
     }
 
     /// Writes a script for the fake agent and gives the agent's name to hand to the program.
-    pub fn fake_agent(&self, name: &str, script: &str) -> String {
+    pub(crate) fn fake_agent(&self, name: &str, script: &str) -> String {
         let path = self.write(name, script);
         format!("command:{} {}", env!("CARGO_BIN_EXE_fake-agent"), path.display())
     }
 
     /// Writes a file into the world.
-    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, text).unwrap();
@@ -94,7 +93,7 @@ impl Sandbox {
     }
 
     /// The program with these arguments, ready to start in this world.
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_agentpr"));
         command
             .args(args)
@@ -112,20 +111,13 @@ impl Sandbox {
     }
 
     /// Runs the program to its end.
-    pub fn agentpr(&self, args: &[&str]) -> Answer {
+    pub(crate) fn agentpr(&self, args: &[&str]) -> Answer {
         finish(self.command(args).spawn().unwrap())
-    }
-
-    /// Runs the program to its end with something to read.
-    pub fn agentpr_reading(&self, args: &[&str], input: &str) -> Answer {
-        let mut child = self.command(args).stdin(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-        finish(child)
     }
 
     /// Runs a command that must succeed and gives its JSON document.
     #[track_caller]
-    pub fn json(&self, args: &[&str]) -> Value {
+    pub(crate) fn json(&self, args: &[&str]) -> Value {
         let mut all = vec!["--json"];
         all.extend(args);
         self.agentpr(&all).ok().json()
@@ -133,13 +125,13 @@ impl Sandbox {
 
     /// The state of a run.
     #[track_caller]
-    pub fn state(&self, run: &str) -> String {
+    pub(crate) fn state(&self, run: &str) -> String {
         self.json(&["show-run", "--run-id", run])["state"].as_str().unwrap().to_owned()
     }
 }
 
 /// Waits for a program and takes what it said.
-pub fn finish(child: Child) -> Answer {
+pub(crate) fn finish(child: Child) -> Answer {
     let output = child.wait_with_output().unwrap();
     Answer {
         code: output.status.code(),

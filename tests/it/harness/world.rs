@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 /// What the agent does the next time it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AgentDoes {
+pub(crate) enum AgentDoes {
     /// Leaves a new change and ends well.
     Changes,
     /// Ends well and changes nothing.
@@ -64,7 +64,7 @@ struct State {
 }
 
 /// The model; hands itself out as every port but the store.
-pub struct World {
+pub(crate) struct World {
     state: Mutex<State>,
     /// Permits let waiting agents go on.
     pub go: Semaphore,
@@ -76,7 +76,7 @@ pub struct World {
 }
 
 impl World {
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         let world = Self {
             state: Mutex::default(),
             go: Semaphore::new(0),
@@ -94,69 +94,65 @@ impl World {
     }
 
     /// Says what the agent does in its next runs; afterwards it changes something.
-    pub fn agent_does(&self, plays: &[AgentDoes]) {
+    pub(crate) fn agent_does(&self, plays: &[AgentDoes]) {
         self.lock().agent.extend(plays);
     }
 
     /// Says how the next checks end; afterwards they pass.
-    pub fn checks_pass(&self, plays: &[bool]) {
+    pub(crate) fn checks_pass(&self, plays: &[bool]) {
         self.lock().checks_pass.extend(plays);
     }
 
     /// Moves a branch of the remote to another commit.
-    pub fn move_branch(&self, branch: &str, number: u64) {
+    pub(crate) fn move_branch(&self, branch: &str, number: u64) {
         self.lock().branches.insert(branch.to_owned(), sha(number));
     }
 
-    pub fn branch(&self, branch: &str) -> Option<CommitSha> {
-        self.lock().branches.get(branch).cloned()
-    }
-
-    pub fn pulls(&self) -> usize {
+    pub(crate) fn pulls(&self) -> usize {
         self.lock().pulls.len()
     }
 
-    pub fn pushes(&self) -> Vec<CommitSha> {
+    pub(crate) fn pushes(&self) -> Vec<CommitSha> {
         self.lock().pushes.clone()
     }
 
     /// The newest token that was handed to the operator for a run.
-    pub fn token(&self, run: &RunId) -> String {
+    pub(crate) fn token(&self, run: &RunId) -> String {
         let state = self.lock();
         state.tokens.iter().rev().find(|(of, _)| of == run).map(|(_, token)| token.clone()).unwrap()
     }
 
-    pub fn leftovers_ended(&self) -> usize {
+    pub(crate) fn leftovers_ended(&self) -> usize {
         self.lock().ended_leftovers.len()
     }
 
-    pub fn most_agents_at_once(&self) -> usize {
+    pub(crate) fn most_agents_at_once(&self) -> usize {
         self.lock().most_agents_at_once
     }
 
-    pub fn prompts(&self) -> Vec<String> {
+    pub(crate) fn prompts(&self) -> Vec<String> {
         self.lock().prompts.clone()
     }
 
     /// Makes the remote unreachable, or reachable again.
-    pub fn unreachable(&self, unreachable: bool) {
+    pub(crate) fn unreachable(&self, unreachable: bool) {
         self.lock().unreachable = unreachable;
     }
 
     /// Lets time pass on both clocks.
-    pub fn pass(&self, span: Duration) {
+    pub(crate) fn pass(&self, span: Duration) {
         let ms = u64::try_from(span.as_millis()).unwrap();
         self.wall.fetch_add(ms, Ordering::SeqCst);
         self.boot.fetch_add(ms, Ordering::SeqCst);
     }
 
     /// Sets the wall clock back; the machine's own clock goes on.
-    pub fn set_wall_back(&self, span: Duration) {
+    pub(crate) fn set_wall_back(&self, span: Duration) {
         self.wall.fetch_sub(u64::try_from(span.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
     /// An app over `store` in this world.
-    pub fn app(self: &Arc<Self>, store: &Arc<MemoryStore>, process: &str) -> Arc<App> {
+    pub(crate) fn app(self: &Arc<Self>, store: &Arc<MemoryStore>, process: &str) -> Arc<App> {
         let ports = Ports {
             store: Arc::clone(store) as Arc<dyn EventStore>,
             upkeep: Arc::clone(store) as Arc<dyn Upkeep>,
@@ -192,7 +188,7 @@ impl World {
 }
 
 /// A commit id made of a number.
-pub fn sha(number: u64) -> CommitSha {
+pub(crate) fn sha(number: u64) -> CommitSha {
     CommitSha::new(format!("{number:040x}")).unwrap()
 }
 

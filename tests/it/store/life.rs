@@ -18,7 +18,7 @@ use agentpr::domain::time::Timestamp;
 use agentpr::domain::verdict::{Evidence, verdict};
 
 /// The first `count` events of a run that needs ever another fix round, each with the state after it.
-pub fn life(run: &RunId, count: usize) -> Vec<(Event, State)> {
+pub(crate) fn life(run: &RunId, count: usize) -> Vec<(Event, State)> {
     let mut told: Vec<(Event, State)> = vec![(created(run), State::Queued)];
     let mut fold = Run::birth(&record(run, 1, told[0].0.clone(), State::Queued)).unwrap();
     let mut round = 0;
@@ -51,7 +51,7 @@ fn record(run: &RunId, version: u64, event: Event, state: State) -> Recorded {
 }
 
 /// The order of a made-up run.
-pub fn spec(run: &RunId) -> RunSpec {
+pub(crate) fn spec(run: &RunId) -> RunSpec {
     RunSpec {
         repo: "acme/widget".parse().unwrap(),
         prompt_version: "v1".to_owned(),
@@ -70,7 +70,7 @@ pub fn spec(run: &RunId) -> RunSpec {
 }
 
 /// The creation of a made-up run.
-pub fn created(run: &RunId) -> Event {
+pub(crate) fn created(run: &RunId) -> Event {
     RunCreated { spec: spec(run) }.into()
 }
 
@@ -110,12 +110,12 @@ fn fix_round(round: u32) -> Vec<Event> {
 }
 
 /// The beginning of an attempt.
-pub fn started(attempt: u32, step: Step) -> Event {
+pub(crate) fn started(attempt: u32, step: Step) -> Event {
     AttemptStarted { attempt: AttemptNo(attempt), step, generation: 1 }.into()
 }
 
 /// The end of an attempt, with a log.
-pub fn ended(attempt: u32, step: Step, outcome: AttemptOutcome) -> Event {
+pub(crate) fn ended(attempt: u32, step: Step, outcome: AttemptOutcome) -> Event {
     let log = LogRef {
         path: format!("run/attempt-{attempt}.log"),
         sha256: digest(attempt),
@@ -134,12 +134,12 @@ pub fn ended(attempt: u32, step: Step, outcome: AttemptOutcome) -> Event {
 }
 
 /// A program as it is noted.
-pub fn process() -> ProcessRef {
+pub(crate) fn process() -> ProcessRef {
     ProcessRef { pid: 4711, start_ticks: 918_273, boot: "7b1f6f0e-6a4e-4c69-9d0e-2f2d2c1b0a99".to_owned() }
 }
 
 /// A workspace as it is noted.
-pub fn prepared() -> Prepared {
+pub(crate) fn prepared() -> Prepared {
     Prepared {
         base_branch: "main".parse().unwrap(),
         base_sha: sha(1),
@@ -149,12 +149,12 @@ pub fn prepared() -> Prepared {
 }
 
 /// A contract as it is noted.
-pub fn contract() -> Contract {
+pub(crate) fn contract() -> Contract {
     Contract { path: "run/contract.md".to_owned(), sha256: Some(digest(7)) }
 }
 
 /// A captured change.
-pub fn change(n: u32) -> Change {
+pub(crate) fn change(n: u32) -> Change {
     Change {
         head_sha: sha(n + 2),
         tree: TreeSha::new(format!("{:040x}", n + 1_000)).unwrap(),
@@ -165,7 +165,7 @@ pub fn change(n: u32) -> Change {
 }
 
 /// What checks said: one passed and one failed.
-pub fn report(n: u32) -> CheckReport {
+pub(crate) fn report(n: u32) -> CheckReport {
     let result = |exit_code, excerpt: &str| CheckResult {
         command: "cargo test".to_owned(),
         exit_code: Some(exit_code),
@@ -185,11 +185,11 @@ pub fn report(n: u32) -> CheckReport {
 }
 
 /// A commit id.
-pub fn sha(n: u32) -> CommitSha {
+pub(crate) fn sha(n: u32) -> CommitSha {
     CommitSha::new(format!("{n:040x}")).unwrap()
 }
 
 /// A digest.
-pub fn digest(n: u32) -> Digest {
+pub(crate) fn digest(n: u32) -> Digest {
     Digest::new(format!("{n:064x}")).unwrap()
 }

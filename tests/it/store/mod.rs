@@ -4,7 +4,7 @@ mod commit;
 mod damage;
 mod golden;
 mod group;
-pub mod life;
+pub(crate) mod life;
 mod migration;
 mod opening;
 mod story;

@@ -5,8 +5,10 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::Answer;
+use super::Writer;
 use super::error::{Trouble, edge, sql};
 use super::event_row;
+use super::heads::Heads;
 use super::rows::{self, Head};
 use super::transaction::Transaction;
 use crate::adapters::store::chain::{GENESIS, Link};
@@ -57,23 +59,26 @@ enum Apart {
 /// Nobody is told of success before the commit, and when that fails nobody is. Savepoints cost about as much as an
 /// event, so they are used only when a request fails in the middle of writing, which a sound store never sees: then the
 /// whole group is rolled back and done again.
-pub(super) fn append_group(db: &Connection, path: &Path, mut requests: Vec<Request>) -> Vec<Answer> {
-    attempt(db, path, &mut requests, Apart::ByChecks)
-        .or_else(|| attempt(db, path, &mut requests, Apart::BySavepoints))
+pub(super) fn append_group(writer: &mut Writer, path: &Path, mut requests: Vec<Request>) -> Vec<Answer> {
+    attempt(writer, path, &mut requests, Apart::ByChecks)
+        .or_else(|| attempt(writer, path, &mut requests, Apart::BySavepoints))
         .unwrap_or_default()
 }
 
 /// One transaction for all; `None` when a request has to be undone and there is no savepoint to go back to.
-fn attempt(db: &Connection, path: &Path, requests: &mut [Request], apart: Apart) -> Option<Vec<Answer>> {
+fn attempt(writer: &mut Writer, path: &Path, requests: &mut [Request], apart: Apart) -> Option<Vec<Answer>> {
+    let mut heads = std::mem::take(&mut writer.heads);
+    let db = &writer.db;
     let count = requests.len();
     let everyone = |err: &rusqlite::Error| Some((0..count).map(|_| Err(sql(err, path, "written"))).collect());
-    let transaction = match Transaction::begin(db) {
-        Ok(transaction) => transaction,
-        Err(err) => return everyone(&err),
-    };
+    let transaction =
+        match Transaction::begin(db).and_then(|transaction| heads.refresh(db).map(|()| transaction)) {
+            Ok(transaction) => transaction,
+            Err(err) => return everyone(&err),
+        };
     let mut written = Vec::with_capacity(count);
     for request in requests.iter_mut() {
-        let answer = match checked_head(db, &request.append) {
+        let answer = match checked_head(db, &mut heads, &request.append) {
             Err(refusal) => Err(refusal),
             Ok(head) if apart == Apart::BySavepoints => in_savepoint(db, || write(db, request, head)),
             Ok(head) => match write(db, request, head) {
@@ -84,7 +89,13 @@ fn attempt(db: &Connection, path: &Path, requests: &mut [Request], apart: Apart)
         match answer {
             // On a full disk and the like SQLite rolls the whole transaction back by itself.
             Err(Trouble::Sql(err)) if transaction.is_gone() => return everyone(&err),
-            answer => written.push(answer.map_err(edge(path, "written"))),
+            Ok(head) => {
+                if let Some(head) = head {
+                    heads.put(head);
+                }
+                written.push(Ok(()));
+            }
+            Err(trouble) => written.push(Err(edge(path, "written")(trouble))),
         }
     }
     if written.iter().any(Result::is_ok)
@@ -92,13 +103,14 @@ fn attempt(db: &Connection, path: &Path, requests: &mut [Request], apart: Apart)
     {
         return everyone(&err);
     }
+    writer.heads = heads;
     let answer = |(written, request): (Result<(), StoreError>, &mut Request)| {
         written.map(|()| std::mem::take(&mut request.recorded))
     };
     Some(written.into_iter().zip(requests).map(answer).collect())
 }
 
-fn in_savepoint(db: &Connection, work: impl FnOnce() -> Result<(), Trouble>) -> Result<(), Trouble> {
+fn in_savepoint<T>(db: &Connection, work: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
     db.prepare_cached("SAVEPOINT request")?.execute([])?;
     let answer = work();
     if answer.is_err() && !db.is_autocommit() {
@@ -110,7 +122,7 @@ fn in_savepoint(db: &Connection, work: impl FnOnce() -> Result<(), Trouble>) -> 
     answer
 }
 
-fn write(db: &Connection, request: &mut Request, mut head: Option<Head>) -> Result<(), Trouble> {
+fn write(db: &Connection, request: &mut Request, mut head: Option<Head>) -> Result<Option<Head>, Trouble> {
     let new = head.is_none();
     for (recorded, body) in request.recorded.iter_mut().zip(&request.bodies) {
         let prev = head.as_ref().map_or(GENESIS, |head| head.hash);
@@ -138,15 +150,16 @@ fn write(db: &Connection, request: &mut Request, mut head: Option<Head>) -> Resu
         project_beside(db, recorded)?;
     }
     match &head {
-        Some(head) if new => rows::insert_run(db, head),
-        Some(head) => rows::update_run(db, head),
-        None => Ok(()),
+        Some(head) if new => rows::insert_run(db, head)?,
+        Some(head) => rows::update_run(db, head)?,
+        None => {}
     }
+    Ok(head)
 }
 
 /// Checks fence, key and version, in this order: a worker that lost its lease must stop whatever else is true, and a
 /// repeated occurrence is told as such even when the run went on since.
-fn checked_head(db: &Connection, append: &Append) -> Result<Option<Head>, Trouble> {
+fn checked_head(db: &Connection, heads: &mut Heads, append: &Append) -> Result<Option<Head>, Trouble> {
     let run = &append.run;
     if let Some(fence) = append.fence
         && super::lease::generation(db, run)? != Some(fence.0)
@@ -158,19 +171,15 @@ fn checked_head(db: &Connection, append: &Append) -> Result<Option<Head>, Troubl
     {
         return Err(StoreError::KeyTaken { run: run.clone(), key: key.clone() }.into());
     }
-    let found = rows::head_to_append(db, run)?;
-    let actual = found.as_ref().map_or(Version(0), |(head, _)| head.row.version);
-    if actual != append.expected {
-        return Err(StoreError::Conflict { run: run.clone(), expected: append.expected, actual }.into());
+    let head = heads.take(db, run)?;
+    let actual = head.as_ref().map_or(Version(0), |head| head.row.version);
+    if actual == append.expected {
+        return Ok(head);
     }
-    match found {
-        Some((_, false)) => {
-            let why = format!("the row of run `{run}` is not what its events say; rebuild the projections");
-            Err(Trouble::Row(why))
-        }
-        Some((head, true)) => Ok(Some(head)),
-        None => Ok(None),
+    if let Some(head) = head {
+        heads.put(head);
     }
+    Err(StoreError::Conflict { run: run.clone(), expected: append.expected, actual }.into())
 }
 
 /// Projects what an event says besides its run's row.

@@ -10,6 +10,7 @@ mod backup;
 pub mod commit;
 mod error;
 mod event_row;
+mod heads;
 mod lease;
 mod open;
 mod read;
@@ -29,6 +30,7 @@ use rusqlite::Connection;
 use self::append::Request;
 use self::commit::Group;
 use self::error::{Trouble, edge};
+use self::heads::Heads;
 use self::open::Mode;
 pub use self::schema::SCHEMA;
 use self::transaction::Transaction;
@@ -52,8 +54,14 @@ pub struct SqliteStore {
     path: PathBuf,
     mode: Mode,
     reader: Mutex<Connection>,
-    writer: Option<Mutex<Connection>>,
+    writer: Option<Mutex<Writer>>,
     group: Group<Request, Answer>,
+}
+
+/// The one connection that writes.
+struct Writer {
+    db: Connection,
+    heads: Heads,
 }
 
 impl SqliteStore {
@@ -79,14 +87,14 @@ impl SqliteStore {
     /// [`StoreError::Missing`] without a file, [`StoreError::Newer`] for a newer schema, [`StoreError::Damaged`] for
     /// anything that is no store, [`StoreError::Unavailable`] when it is locked or may not be written.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let mut writer = open::connect(path, Mode::Writer)?;
-        schema::migrate(&mut writer).map_err(edge(path, "written"))?;
+        let mut db = open::connect(path, Mode::Writer)?;
+        schema::migrate(&mut db).map_err(edge(path, "written"))?;
         let reader = open::connect(path, Mode::Reader)?;
         Ok(Self {
             path: path.to_owned(),
             mode: Mode::Reader,
             reader: Mutex::new(reader),
-            writer: Some(Mutex::new(writer)),
+            writer: Some(Mutex::new(Writer { db, heads: Heads::default() })),
             group: Group::new(GROUP_CAP),
         })
     }
@@ -109,7 +117,7 @@ impl SqliteStore {
         })
     }
 
-    fn writer(&self) -> Result<MutexGuard<'_, Connection>, StoreError> {
+    fn writer(&self) -> Result<MutexGuard<'_, Writer>, StoreError> {
         let writer = self.writer.as_ref().ok_or_else(|| self.read_only())?;
         // A transaction that a panic left behind was rolled back when it was dropped.
         Ok(writer.lock().unwrap_or_else(PoisonError::into_inner))
@@ -126,9 +134,11 @@ impl SqliteStore {
     }
 
     fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Trouble>) -> Result<T, StoreError> {
-        let writer = self.writer()?;
-        let written = Transaction::begin(&writer).map_err(Trouble::from).and_then(|transaction| {
-            let answer = work(&writer)?;
+        let mut writer = self.writer()?;
+        // A rebuild may change rows that are kept; the others cost nothing by being read again.
+        writer.heads = Heads::default();
+        let written = Transaction::begin(&writer.db).map_err(Trouble::from).and_then(|transaction| {
+            let answer = work(&writer.db)?;
             transaction.commit()?;
             Ok(answer)
         });
@@ -148,7 +158,7 @@ impl EventStore for SqliteStore {
         }
         let request = Request::new(append).map_err(edge(&self.path, "written"))?;
         let answer = self.group.submit(request, |requests| match self.writer() {
-            Ok(writer) => append::append_group(&writer, &self.path, requests),
+            Ok(mut writer) => append::append_group(&mut writer, &self.path, requests),
             Err(_) => Vec::new(),
         });
         answer.unwrap_or_else(|| {

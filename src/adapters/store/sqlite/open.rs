@@ -159,7 +159,8 @@ fn immutable_uri(path: &Path) -> String {
         if byte.is_ascii_alphanumeric() || b"/._-~".contains(byte) {
             uri.push(char::from(*byte));
         } else {
-            uri.push_str(&format!("%{byte:02X}"));
+            uri.push('%');
+            uri.push_str(&hex::encode_upper([*byte]));
         }
     }
     uri.push_str("?immutable=1");

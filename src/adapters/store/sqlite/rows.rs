@@ -55,7 +55,7 @@ pub(super) fn head(row: &Row<'_>) -> Result<Head, Trouble> {
             state: state(row.get_ref(4)?.as_str().unwrap_or_default())?,
             reason: text(5)?,
             last_error: row.get(6)?,
-            pr_number: pr_number.map(|stored| pr(stored)).transpose()?,
+            pr_number: pr_number.map(pr).transpose()?,
             version: Version(number(row.get(8)?)?),
             last_seq: EventSeq(number(row.get(9)?)?),
             created_at: Timestamp(row.get(10)?),
