@@ -36,14 +36,6 @@ pub fn pass(point: &'static str) {
 
     debug_assert!(POINTS.contains(&point), "`{point}` is not a named crash point");
     let plan = PLAN.get_or_init(|| {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "only a test build reads this variable, and nothing else here"
-        )]
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "only a test build reads this variable, and nothing else"
-        )]
         let text = std::env::var("AGENTPR_CRASH_AT").ok()?;
         let (name, nth) = text.split_once('#')?;
         Some((name.to_owned(), nth.parse().ok()?))

@@ -56,8 +56,8 @@ enum Apart {
 
 /// Appends what each request asks for; a refused request spoils no other.
 ///
-/// Nobody is told of success before the commit, and when that fails nobody is. Savepoints cost about as much as an
-/// event, so they are used only when a request fails in the middle of writing, which a sound store never sees: then the
+/// Nobody is told of success before the commit, and when that fails nobody is. Savepoints cost time in
+/// every append, so they are used only when a request fails in the middle of writing, which a sound store never sees: then the
 /// whole group is rolled back and done again.
 pub(super) fn append_group(writer: &mut Writer, path: &Path, mut requests: Vec<Request>) -> Vec<Answer> {
     attempt(writer, path, &mut requests, Apart::ByChecks)
