@@ -36,7 +36,10 @@ pub(super) fn show(session: &Session<'_>, app: &App, run: &RunId) -> Result<(), 
     let document = match detail.run.pr {
         None => None,
         // A forge that does not answer takes nothing away from what the log says.
-        Some(_) => runtime::look(app.pr_document(&detail.run)).unwrap_or(None),
+        Some(_) => runtime::look(app.pr_document(&detail.run)).unwrap_or_else(|_| {
+            session.ui.note("note: the forge did not show the pull request; all else is from the log");
+            None
+        }),
     };
     render(&session.ui, &detail, &app.now(), document.as_deref());
     Ok(())
