@@ -183,11 +183,7 @@ fn attempts(detail: &RunDetail) -> Vec<Vec<String>> {
                 words::when(row.started_at),
                 row.outcome.map_or_else(|| "under way".to_owned(), |outcome| show_json::word(&outcome)),
                 row.exit_code.map(|code| code.to_string()).unwrap_or_default(),
-                if row.ended_at.is_some() {
-                    words::span(Duration::from_millis(row.duration_ms))
-                } else {
-                    String::new()
-                },
+                row.ended_at.map(|end| words::span(end.since(row.started_at))).unwrap_or_default(),
                 words::short(&row.message, 60),
             ]
         })
