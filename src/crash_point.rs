@@ -3,6 +3,11 @@
 //! Without the feature `test-fakes` every call is nothing. With it, `AGENTPR_CRASH_AT=<point>#<n>` ends the process by
 //! SIGKILL when the point is passed for the n-th time: no destructor runs and no buffer is flushed, as in a power cut.
 
+#![cfg_attr(
+    feature = "test-fakes",
+    expect(clippy::disallowed_methods, reason = "only a test build reads this one variable")
+)]
+
 /// Every point, in the order of a run's life; the kill test visits each.
 pub const POINTS: &[&str] = &[
     "before_append",

@@ -143,6 +143,6 @@ fn wants_request(run: &Run) -> bool {
 
 fn is_out_of_time(run: &Run, now: &Moment) -> bool {
     run.spec.limits.max_run_minutes.is_some_and(|minutes| {
-        now.wall.since(run.created_at) >= Duration::from_secs(minutes.saturating_mul(60))
+        now.wall.since(run.clock_from) >= Duration::from_secs(minutes.saturating_mul(60))
     })
 }

@@ -39,6 +39,8 @@ pub struct Run {
     pub created_at: Timestamp,
     /// When its last event was recorded.
     pub updated_at: Timestamp,
+    /// When its time began to run: its creation, or the last time a person sent it on.
+    pub clock_from: Timestamp,
     /// Why it is where it is.
     pub reason: Reason,
     /// The last failure, until something succeeds.
@@ -191,6 +193,7 @@ impl Run {
             last_seq: first.seq,
             created_at: first.at,
             updated_at: first.at,
+            clock_from: first.at,
             reason: Reason {
                 seq: first.seq,
                 code: "created".to_owned(),
@@ -247,7 +250,7 @@ impl Run {
                 });
             }
         }
-        self.take(&recorded.event);
+        self.take(recorded);
         self.version = recorded.version;
         self.last_seq = recorded.seq;
         self.updated_at = recorded.at;
@@ -297,7 +300,8 @@ impl Run {
         }
     }
 
-    fn take(&mut self, event: &Event) {
+    fn take(&mut self, recorded: &Recorded) {
+        let event = &recorded.event;
         match event {
             Event::WorkspacePrepared(body) => self.prepared = Some(body.prepared.clone()),
             Event::PlanReady(body) => self.contract = Some(body.contract.clone()),
@@ -385,10 +389,11 @@ impl Run {
                 self.last_check = Some((body.head_sha.clone(), body.conclusion.clone()));
             }
             Event::ReviewRecorded(body) => self.review = Some(body.state.clone()),
-            // A person stepped in: the run gets its rounds and its patience back.
+            // A person stepped in: the run gets its rounds, its patience and its time back.
             Event::Retried(_) | Event::Resumed(_) => {
                 self.fix_rounds = 0;
                 self.interruptions = None;
+                self.clock_from = recorded.at;
             }
             // These only move the state, or speak to readers of the log.
             Event::RunCreated(_)

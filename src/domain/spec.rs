@@ -57,11 +57,11 @@ pub struct RunSpec {
 
 /// What one run may use before a person is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Limits {
     /// Fix rounds after failed checks.
     pub max_iteration_count: u32,
-    /// Minutes from the run's creation until no new step starts; `None` is no limit.
+    /// Minutes from the run's creation, or from a person's last resume or retry, until no new step starts; `None` is no limit.
     pub max_run_minutes: Option<u64>,
     /// Seconds one agent attempt may take.
     pub attempt_secs: u64,

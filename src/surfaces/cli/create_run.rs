@@ -203,6 +203,10 @@ fn limits(configured: &Limits, args: &OrderArgs) -> Result<Limits, CliError> {
     };
     let mut fields = serde_json::to_value(configured).map_err(|err| wrong(err.to_string()))?;
     if let Some(fields) = fields.as_object_mut() {
+        if let Some(unknown) = budget.keys().find(|key| !fields.contains_key(*key)) {
+            let known: Vec<&str> = fields.keys().map(String::as_str).collect();
+            return Err(wrong(format!("`{unknown}` is not one of {}", known.join(", "))));
+        }
         fields.extend(budget);
     }
     let mut limits: Limits = serde_json::from_value(fields).map_err(|err| wrong(err.to_string()))?;

@@ -164,6 +164,9 @@ async fn a_run_whose_time_is_over_starts_no_new_step() {
         (State::NeedsHumanReview, "budget_exhausted")
     );
     assert!(!scene.names(&run).contains(&"attempt.started"));
+
+    scene.app.execute(&run, &Command::Retry { target: None }, &By::actor(Scene::person())).unwrap();
+    assert_eq!(scene.app.drive(&run, &scene.stop).await.unwrap().wait, Wait::Approval);
 }
 
 #[tokio::test]

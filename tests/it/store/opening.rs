@@ -145,6 +145,7 @@ fn a_store_opened_for_reading_refuses_to_write() {
     assert_eq!(store.verify().unwrap().faults, Vec::<String>::new());
 }
 
+#[expect(clippy::print_stderr, reason = "a test that could not try says so")]
 #[test]
 fn a_store_in_a_directory_that_cannot_be_written_is_read() {
     let place = Place::new();

@@ -5,6 +5,7 @@ mod demo;
 mod gate;
 mod neighbours;
 mod quick_start;
+mod terminal;
 mod unattended;
 
 use std::path::PathBuf;
