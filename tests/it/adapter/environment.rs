@@ -45,9 +45,9 @@ fn the_shipped_overrides_repeat_the_built_in_table() {
 
 #[test]
 fn runs_of_the_same_name_in_two_stores_carry_different_marks() {
+    let (id, _) = run();
     let mark = |folder: &tempfile::TempDir| {
         let environment = ChildEnvironment::new(folder.path().to_owned(), &parent(), Overrides::default());
-        let (id, _) = run();
         let place = folder.path().join("repo");
         environment.make(&id, &place, &environment.runtime_dir(&id)).unwrap()[RUN_MARK].clone()
     };
