@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod demo;
+mod documents;
 mod gate;
 mod neighbours;
 mod quick_start;
