@@ -61,6 +61,12 @@ pub(super) fn render(ui: &Ui, detail: &RunDetail, now: &Moment, pr_document: Opt
     ]);
     where_it_stands(ui, detail);
     facts(ui, run, now);
+    if let Some(digest) = &detail.digest {
+        ui.field(
+            "log",
+            format!("{} events, digest {}", run.version, digest.as_str().get(..16).unwrap_or_default()),
+        );
+    }
     if let Some(pr) = &pr {
         ui.styled(STRONG, "Pull request at the forge");
         ui.block(&format!("{pr:#}"));
