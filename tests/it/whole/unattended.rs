@@ -150,3 +150,15 @@ fn run_on_a_persons_own_repository_stops_at_the_gate_without_a_terminal() {
 fn checked_out(own: &Path) -> String {
     std::fs::read_to_string(own.join("answer.txt")).unwrap().trim().to_owned()
 }
+
+#[test]
+fn run_on_something_that_is_no_repository_says_what_to_name() {
+    let scene = Scene::new();
+    git::git(scene.sandbox.path(), &["init", "--quiet", "empty"]);
+    for place in ["empty", "nowhere", "forge"] {
+        let answer = scene.sandbox.agentpr(&["run", "--repo", place, "--task", "t", "--agent", &scene.agent]);
+        let answer = answer.code(2);
+        assert!(answer.stderr.contains("--repo"), "{place}: {}", answer.stderr);
+    }
+    assert!(scene.sandbox.json(&["list"])["runs"].as_array().unwrap().is_empty());
+}
