@@ -12,7 +12,7 @@ use super::notify::{TokenEar, TokenPrinter};
 use super::session::Session;
 use super::ui::NOTICE;
 use super::watch::watched;
-use super::{Access, approve, create_run, runtime, show};
+use super::{Access, approve, create_run, runtime, show, words};
 use crate::app::gate::Confirmation;
 use crate::app::submit::RunOrder;
 use crate::app::{App, OperatorNotifier};
@@ -132,11 +132,13 @@ fn order(session: &Session<'_>, app: &App, args: &Args) -> Result<RunOrder, CliE
     }
     create_run::one_line("--title", args.title.as_deref())?;
     create_run::one_line("--agent", Some(&agent))?;
-    let local = app.local().look(&args.repo).map_err(crate::app::AppError::from)?;
+    let local = app.local().look(&args.repo).map_err(|err| {
+        CliError::usage(err.to_string(), "name a git repository that has a commit with --repo PATH")
+    })?;
     if local.uncommitted > 0 {
         let what = format!(
-            "{} files have changes in no commit; the run is built on commits and does not see them",
-            local.uncommitted
+            "changes of {} are in no commit; the run is built on commits and does not see them",
+            words::count(u64::try_from(local.uncommitted).unwrap_or(u64::MAX), "file")
         );
         session.ui.note_pieces(&[(NOTICE, what.into())]);
     }

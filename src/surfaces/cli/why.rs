@@ -95,7 +95,8 @@ fn tell(session: &Session<'_>, app: &App, run: &Run, moves: &[Move]) {
     }
     let advice = advice(run, &app.now());
     ui.line(format!("Now it is {} and waits for {}.", run.state, advice.waits_for));
-    for command in &advice.next {
+    // Whoever reads this has just typed it.
+    for command in advice.next.iter().filter(|command| !command.starts_with("agentpr why ")) {
         ui.line(format!("next: {}", ui.command(command)));
     }
 }
