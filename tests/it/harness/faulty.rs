@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use agentpr::adapters::store::memory::MemoryStore;
 use agentpr::domain::event::Recorded;
-use agentpr::domain::id::{EventSeq, IdempotencyKey, RunId, Version};
+use agentpr::domain::id::{Digest, EventSeq, IdempotencyKey, RunId, Version};
 use agentpr::domain::projection::{ArtifactRow, AttemptRow, RunRow};
 use agentpr::domain::time::Moment;
 use agentpr::ports::store::{
@@ -59,6 +59,10 @@ impl EventStore for FaultyStore {
 
     fn events_after(&self, after: EventSeq, limit: usize) -> Result<Vec<Recorded>, StoreError> {
         self.inner.events_after(after, limit)
+    }
+
+    fn digests_after(&self, after: EventSeq, limit: usize) -> Result<Vec<(EventSeq, Digest)>, StoreError> {
+        self.inner.digests_after(after, limit)
     }
 
     fn last_seq(&self) -> Result<EventSeq, StoreError> {
