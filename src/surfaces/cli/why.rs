@@ -13,7 +13,8 @@ use crate::app::{App, AppError};
 use crate::domain::actor::Actor;
 use crate::domain::event::Recorded;
 use crate::domain::id::{EventSeq, RunId, Version};
-use crate::domain::run::{Reason, Run};
+use crate::domain::reason::Reason;
+use crate::domain::run::Run;
 use crate::domain::state::State;
 use crate::domain::time::Timestamp;
 
