@@ -1,7 +1,6 @@
 //! The two steps that touch the world: push and pull request. Both look first, so both may be repeated.
 
-use std::time::Duration;
-
+use super::backoff::{BACKOFF, wait_or_give_up};
 use super::{Detail, Done, Work};
 use crate::app::AppError;
 use crate::app::execute::refused;
@@ -12,10 +11,6 @@ use crate::domain::evidence::AttemptEvidence;
 use crate::domain::gate::{Approved, Gate, NotApproved, PushPermit};
 use crate::domain::id::RequestId;
 use crate::domain::run::Run;
-use crate::ports::forge::ForgeError;
-
-/// Waits between tries of a write that could not reach the remote: three tries in four seconds, then a person is told.
-const BACKOFF: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 
 pub(super) async fn push(work: &Work<'_>) -> Result<Done, AppError> {
     let mut waits = BACKOFF.into_iter();
@@ -102,14 +97,4 @@ async fn approved(work: &Work<'_>) -> Result<Approved, AppError> {
     let cancel = Command::CancelRequest { request: request.id.clone(), drift };
     work.app.execute(&work.run.id, &cancel, &work.hold.by(work.actor))?;
     Err(refuse(rejection))
-}
-
-async fn wait_or_give_up(err: ForgeError, wait: Option<Duration>) -> Result<(), ForgeError> {
-    match wait {
-        Some(wait) if err.is_transient() => {
-            tokio::time::sleep(wait).await;
-            Ok(())
-        }
-        _ => Err(err),
-    }
 }

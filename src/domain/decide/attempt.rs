@@ -161,6 +161,10 @@ fn consequences(run: &Run, step: Step, outcome: &StepOutcome) -> Result<Vec<Even
         StepOutcome::PrOpened { number, url, request } => {
             vec![PrLinked { pr_number: *number, url: url.clone(), request: Some(request.clone()) }.into()]
         }
+        // A person was faster, and holds a token already: theirs stands.
+        StepOutcome::Requested(_) if matches!(run.gate, Gate::Open { .. } | Gate::Approved { .. }) => {
+            Vec::new()
+        }
         StepOutcome::Requested(request) => gate::request_events(run, request, false)?,
         StepOutcome::Failed(failure) => failed(run, step, failure),
         StepOutcome::Interrupted => interrupted(run, step),

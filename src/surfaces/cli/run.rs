@@ -13,7 +13,7 @@ use super::session::Session;
 use super::ui::NOTICE;
 use super::watch::watched;
 use super::{Access, approve, create_run, runtime, show, words};
-use crate::app::gate::Confirmation;
+use crate::app::gate::{Confirmation, PrText};
 use crate::app::submit::RunOrder;
 use crate::app::{App, OperatorNotifier};
 use crate::domain::gate::{Gate, PrRequest};
@@ -69,7 +69,8 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     let ui = &session.ui;
     let (engine, watched_run) = (&app, &run);
     let driven = runtime::block_on(|stop: CancellationToken| async move {
-        watched(ui, engine, watched_run, EventSeq(0), Box::pin(engine.drive(watched_run, &stop))).await
+        watched(ui, engine, watched_run, EventSeq(0), Box::pin(engine.drive_or_wait(watched_run, &stop)))
+            .await
     })?;
     if driven.run.state == State::Done {
         show::show(session, &app, &run)?;
@@ -79,19 +80,33 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
         show::show(session, &app, &run)?;
         return Err(CliError::step_failed(&driven.run, Exit::Failed));
     }
-    let (Gate::Open { request, .. }, Some(token)) = (&driven.run.gate, ear.heard()) else {
+    let Gate::Open { request, .. } = &driven.run.gate else {
         return Err(CliError::step_failed(&driven.run, Exit::Failed));
     };
     if !ui.can_ask() {
         show::show(session, &app, &run)?;
-        TokenPrinter::new(ui.clone()).token_issued(&run, request, &token);
+        if let Some(token) = ear.heard() {
+            TokenPrinter::new(ui.clone()).token_issued(&run, request, &token);
+        }
         return Err(CliError::person_needed(
             &driven.run,
             "the change has passed and waits for two confirmations",
             format!("agentpr approve {run}"),
         ));
     }
-    gate(session, &app, &run, request, &token)?;
+    match ear.heard() {
+        Some(token) => gate(session, &app, &run, request, &token)?,
+        // Another process drove the run and told its own operator; whoever sits here gets a token of their own.
+        None => {
+            let text = PrText {
+                title: Some(request.title.clone()),
+                body: Some(request.body.clone()),
+                ..PrText::default()
+            };
+            let (issued, _) = runtime::look(app.request_pr(&run, &text, &session.actor))?;
+            gate(session, &app, &run, &issued.request, &issued.token)?;
+        }
+    }
     approve::complete(session, &app, &run, driven.run.last_seq)?;
     show::show(session, &app, &run)?;
     Ok(Exit::Ok)

@@ -463,7 +463,7 @@ impl Forge for World {
         }
         let found = state.branches.get(permit.branch().as_str()).cloned();
         if found.as_ref() != Some(permit.sha()) {
-            if found.as_ref() != expected {
+            if found.is_some() && found.as_ref() != expected {
                 let found = found.map_or_else(|| "nothing".to_owned(), |sha| sha.to_string());
                 return Err(ForgeError::Moved { branch: permit.branch().to_string(), found });
             }
