@@ -62,3 +62,13 @@ fn every_command_in_the_documents_is_there_with_its_options() {
     }
     assert!(seen > 30, "only {seen} commands were found in the documents");
 }
+
+#[test]
+fn every_prompt_is_in_its_document() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let document = std::fs::read_to_string(root.join("docs/prompts.md")).unwrap();
+    for entry in std::fs::read_dir(root.join("prompts")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(document.contains(&format!("| `{name}` |")), "docs/prompts.md does not list {name}");
+    }
+}
