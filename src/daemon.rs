@@ -13,6 +13,7 @@ use crate::adapters::local::GitLocalRepos;
 use crate::adapters::probe::SystemProbe;
 use crate::adapters::process::environment::ChildEnvironment;
 use crate::adapters::process::overrides::Overrides;
+pub use crate::adapters::process::shield::close_to_neighbours;
 use crate::adapters::random::SystemRandom;
 use crate::adapters::store::owner::this_process;
 use crate::adapters::store::sqlite::SqliteStore;

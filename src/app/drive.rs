@@ -1,9 +1,11 @@
 //! Moving one run on until it waits for somebody or something.
 
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
 
 use super::perform::Order;
-use super::{App, AppError};
+use super::{App, AppError, StoreError};
 use crate::domain::actor::Actor;
 use crate::domain::id::RunId;
 use crate::domain::next::{Due, Wait, next};
@@ -18,7 +20,36 @@ pub struct Driven {
     pub wait: Wait,
 }
 
+/// How often a run that another process drives is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
 impl App {
+    /// As [`Self::drive`], or waiting while another process drives the run, until it waits for somebody or something.
+    ///
+    /// # Errors
+    /// What stopped it.
+    pub async fn drive_or_wait(
+        &self,
+        run_id: &RunId,
+        shutdown: &CancellationToken,
+    ) -> Result<Driven, AppError> {
+        loop {
+            match self.drive(run_id, shutdown).await {
+                Err(AppError::Store(StoreError::LeaseHeld { .. })) => {}
+                other => return other,
+            }
+            let run = self.run(run_id)?;
+            match next(&run, &self.ports.clock.now()) {
+                Due::Wait(wait) if !matches!(wait, Wait::Attempt(_)) => return Ok(Driven { run, wait }),
+                Due::Wait(_) | Due::Command(_) | Due::Perform(_) => {}
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(Driven { run, wait: Wait::Person }),
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+
     /// Does whatever is due for a run, one thing after the other, until it waits or `shutdown` is triggered.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::drive::Driven;
 use super::{App, AppError, StoreError};
-use crate::domain::id::{RunId, Version};
+use crate::domain::id::{EventSeq, RunId, Version};
 use crate::domain::next::{Due, Wait, next};
 use crate::domain::state::State;
 use crate::domain::time::Moment;
@@ -27,6 +27,9 @@ const RECHECK: Duration = Duration::from_secs(15);
 
 /// How long a run that somebody else works on is left alone.
 const HELD_RECHECK: Duration = Duration::from_secs(3);
+
+/// Ended runs a pass after the first looks at, newest first: far more than end between two passes.
+const ENDS_AT_ONCE: usize = 256;
 
 /// Which runs to drive, and for how long.
 #[derive(Debug, Clone)]
@@ -88,7 +91,13 @@ pub struct Engine {
     busy: HashSet<RunId>,
     /// Runs that wait, with the version they waited at and the time they are looked at again.
     resting: HashMap<RunId, Resting>,
+    /// Runs that are over but for an attempt that nobody ended.
+    unended: HashSet<RunId>,
+    /// The newest event of an ended run that was looked at.
+    ends_seen: EventSeq,
     stopping: bool,
+    /// Whether the store could not be read the last time.
+    unreadable: bool,
     report: EngineReport,
 }
 
@@ -106,15 +115,20 @@ impl Engine {
             options,
             busy: HashSet::new(),
             resting: HashMap::new(),
+            unended: HashSet::new(),
+            ends_seen: EventSeq(0),
             stopping: false,
+            unreadable: false,
             report: EngineReport::default(),
         }
     }
 
     /// Runs until `shutdown` is triggered or the passes are used up; every task has ended when this returns.
     ///
+    /// A store that cannot be read for a while does not end an engine without a number of passes: it looks again.
+    ///
     /// # Errors
-    /// The store's, when the list of runs cannot be read; a run that fails is in the report.
+    /// The store's, when the list of runs cannot be read in the passes it has; a run that fails is in the report.
     pub async fn run(mut self, shutdown: &CancellationToken) -> Result<EngineReport, AppError> {
         // Each task sends one message at its end and the loop takes one at a time, so one slot for each task and the
         // three sources of ticks is all that can be waiting.
@@ -122,6 +136,7 @@ impl Engine {
         let mut passes = tokio::time::interval(self.options.interval.max(Duration::from_millis(10)));
         let mut looks = tokio::time::interval(LOOK_EVERY);
         let mut mark = None;
+        let mut failure = None;
         loop {
             let inbound = tokio::select! {
                 biased;
@@ -137,11 +152,27 @@ impl Engine {
                     Inbound::Changed
                 }
             };
-            for run in self.handle(inbound)? {
-                self.start(run, &sender, shutdown);
+            match self.handle(inbound) {
+                Ok(due) => {
+                    self.unreadable = false;
+                    for run in due {
+                        self.start(run, &sender, shutdown);
+                    }
+                }
+                Err(err) if self.options.max_loops.is_none() => {
+                    if !self.unreadable {
+                        tracing::error!(error = %err, "the runs cannot be read; the engine goes on trying");
+                    }
+                    self.unreadable = true;
+                    mark = None;
+                }
+                Err(err) => {
+                    self.stopping = true;
+                    failure.get_or_insert(err);
+                }
             }
             if self.stopping && self.busy.is_empty() {
-                return Ok(self.report);
+                return failure.map_or(Ok(self.report), Err);
             }
         }
     }
@@ -154,7 +185,10 @@ impl Engine {
         match inbound {
             Inbound::Stop => self.stopping = true,
             Inbound::Changed => {}
-            Inbound::Pass => self.report.loops += 1,
+            Inbound::Pass => {
+                self.report.loops += 1;
+                self.find_unended()?;
+            }
             Inbound::Finished { run, result } => self.rest(run, *result),
         }
         let due = if self.stopping { Vec::new() } else { self.due()? };
@@ -198,18 +232,32 @@ impl Engine {
         }
         let now = self.app.ports.clock.now();
         let rows = self.app.ports.store.run_rows(&active())?;
-        let known: HashSet<&RunId> = rows.iter().map(|row| &row.run).collect();
+        let known: HashSet<&RunId> = rows.iter().map(|row| &row.run).chain(&self.unended).collect();
         self.resting.retain(|run, _| known.contains(run));
+        for run in self.unended.clone() {
+            if room > 0 && !self.busy.contains(&run) && !self.is_resting(&run, None, &now) {
+                room -= 1;
+                due.push(run);
+            }
+        }
         // Oldest update first: who waited longest is served first.
         for row in rows.iter().rev() {
             if room == 0 {
                 break;
             }
             let other = self.options.only.as_ref().is_some_and(|only| *only != row.run);
-            if other || self.busy.contains(&row.run) || self.is_resting(&row.run, row.version, &now) {
+            if other || self.busy.contains(&row.run) || self.is_resting(&row.run, Some(row.version), &now) {
                 continue;
             }
-            match next(&self.app.run(&row.run)?, &now) {
+            let run = match self.app.run(&row.run) {
+                Ok(run) => run,
+                // A log that cannot be folded is one run's trouble.
+                Err(err) => {
+                    self.rest(row.run.clone(), Err(err));
+                    continue;
+                }
+            };
+            match next(&run, &now) {
                 Due::Command(_) | Due::Perform(_) | Due::Wait(Wait::Attempt(_)) => {
                     room -= 1;
                     due.push(row.run.clone());
@@ -220,9 +268,26 @@ impl Engine {
         Ok(due)
     }
 
-    fn is_resting(&self, run: &RunId, version: Version, now: &Moment) -> bool {
+    /// Looks for runs that a person ended while their performer was dead: their attempt is ended all the same, with
+    /// whatever program it left. The first look is at all ended runs.
+    fn find_unended(&mut self) -> Result<(), AppError> {
+        let states = State::ALL.into_iter().filter(|state| state.is_terminal()).collect();
+        let limit = (self.ends_seen > EventSeq(0)).then_some(ENDS_AT_ONCE);
+        let rows = self.app.ports.store.run_rows(&RunQuery { states, limit })?;
+        for row in rows.iter().filter(|row| row.last_seq > self.ends_seen) {
+            let other = self.options.only.as_ref().is_some_and(|only| *only != row.run);
+            let attempts = self.app.ports.store.attempts_of(&row.run)?;
+            if !other && attempts.iter().any(|attempt| attempt.ended_at.is_none()) {
+                self.unended.insert(row.run.clone());
+            }
+        }
+        self.ends_seen = rows.first().map_or(self.ends_seen, |newest| newest.last_seq.max(self.ends_seen));
+        Ok(())
+    }
+
+    fn is_resting(&self, run: &RunId, version: Option<Version>, now: &Moment) -> bool {
         self.resting.get(run).is_some_and(|resting| {
-            resting.version.is_none_or(|seen| seen == version)
+            (resting.version.is_none() || version.is_none() || resting.version == version)
                 && !now.has_passed_since(&resting.since, resting.wait)
         })
     }
@@ -236,6 +301,9 @@ impl Engine {
         self.busy.remove(&run);
         match result {
             Ok(driven) => {
+                if driven.run.open.is_none() {
+                    self.unended.remove(&run);
+                }
                 self.report.driven.push((run.clone(), driven.run.state));
                 self.put_to_rest(run, Some(driven.run.version), RECHECK);
             }

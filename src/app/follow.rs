@@ -1,5 +1,6 @@
 //! Reading the log as it grows.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{App, AppError};
 use crate::domain::event::Recorded;
-use crate::domain::id::{EventSeq, RunId};
+use crate::domain::id::{Digest, EventSeq, RunId};
 
 /// Events read at once: enough to be quick, few enough to keep memory flat on a log of any length.
 const PAGE: usize = 500;
@@ -37,6 +38,31 @@ impl App {
             }
             if page.len() < PAGE {
                 return Ok((at, ControlFlow::Continue(())));
+            }
+        }
+    }
+
+    /// As [`Self::read_log`] over all runs, each event with its digest where the store has a chain.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn read_chain(
+        &self,
+        visit: &mut dyn FnMut(&Recorded, Option<&Digest>) -> ControlFlow<()>,
+    ) -> Result<(), AppError> {
+        let mut at = EventSeq(0);
+        loop {
+            let page = self.ports.store.events_after(at, PAGE)?;
+            let digests: BTreeMap<EventSeq, Digest> =
+                self.ports.store.digests_after(at, PAGE)?.into_iter().collect();
+            for recorded in &page {
+                at = recorded.seq;
+                if visit(recorded, digests.get(&recorded.seq)).is_break() {
+                    return Ok(());
+                }
+            }
+            if page.len() < PAGE {
+                return Ok(());
             }
         }
     }

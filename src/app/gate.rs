@@ -12,7 +12,7 @@ use crate::domain::actor::Actor;
 use crate::domain::command::{Approval, Command};
 use crate::domain::decide::Rejection;
 use crate::domain::evidence::{Change, Step};
-use crate::domain::gate::{Gate, PolicyReport, PrBinding, PrRequest, REQUEST_TTL};
+use crate::domain::gate::{Drift, Gate, PolicyReport, PrBinding, PrRequest, REQUEST_TTL};
 use crate::domain::id::{Digest, RequestId, RunId};
 use crate::domain::next::{Due, next};
 use crate::domain::run::Run;
@@ -78,7 +78,8 @@ impl App {
             run.prepared.as_ref().zip(run.change.as_ref()).ok_or_else(|| no_change(run))?;
         let forge = &self.ports.forge;
         let base_sha = forge.branch_head(&run.spec, &prepared.base_branch).await?.ok_or_else(|| {
-            AppError::Invalid(format!("the remote has no branch `{}` any more", prepared.base_branch))
+            let gone = Rejection::Stale { drift: vec![Drift::BaseBranch] };
+            super::execute::refused(&run.id, Some(run), gone)
         })?;
         let at_remote = match &run.pushed {
             Some(pushed) if pushed.sha == change.head_sha => {
@@ -205,7 +206,13 @@ impl App {
             other => return other,
         }
         if let Gate::Open { request, .. } = &run.gate {
-            approval.facts = Some(self.facts_of(&run, request).await?);
+            let facts = self.facts_of(&run, request).await;
+            // There are no facts to compare when the base branch is gone, and the request is over all the same.
+            if let Err(AppError::Refused { rejection: Rejection::Stale { drift }, .. }) = &facts {
+                let cancel = Command::CancelRequest { request: request.id.clone(), drift: drift.clone() };
+                self.execute(run_id, &cancel, &by)?;
+            }
+            approval.facts = Some(facts?);
         }
         self.execute(run_id, &Command::Approve(approval), &by)
     }
@@ -273,9 +280,16 @@ fn no_change(run: &Run) -> AppError {
     super::execute::refused(&run.id, Some(run), Rejection::NoChange)
 }
 
-/// A token as it was meant: phones add spaces, people type small letters.
+/// A token as it was meant: phones add spaces, people type small letters and read O for 0 and I or L for 1, which no token has.
 fn normal(token: &str) -> String {
-    token.trim().to_ascii_uppercase()
+    let upper = token.chars().filter(|c| !c.is_whitespace()).map(|c| c.to_ascii_uppercase());
+    upper
+        .map(|c| match c {
+            'O' => '0',
+            'I' | 'L' => '1',
+            c => c,
+        })
+        .collect()
 }
 
 fn token_hash(token: &str) -> Result<Digest, AppError> {

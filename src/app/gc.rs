@@ -40,6 +40,11 @@ impl App {
             if now.since(row.updated_at) < order.older_than {
                 continue;
             }
+            // Somebody may still be ending what it was doing in there; the next time it is over.
+            let attempts = self.ports.store.attempts_of(&row.run)?;
+            if attempts.iter().any(|attempt| attempt.ended_at.is_none()) {
+                continue;
+            }
             let mut bytes = 0;
             if !order.dry_run {
                 bytes += self.ports.workspace.remove(&row.repo, &row.run).await?;

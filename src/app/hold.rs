@@ -98,9 +98,10 @@ impl App {
     fn watch(&self, lease: &Lease, stop: &CancellationToken) -> AbortHandle {
         let (store, clock) = (Arc::clone(&self.ports.store), Arc::clone(&self.ports.clock));
         let (lease, stop) = (lease.clone(), stop.clone());
+        let mut beaten = clock.now();
         let task = async move {
-            let mut mark = store.change_mark().ok();
-            let mut beaten = clock.now();
+            // Nothing was looked at yet: what a person appended while the lease was taken counts too.
+            let mut mark = None;
             let mut ticks = tokio::time::interval(LOOK_EVERY);
             loop {
                 ticks.tick().await;
@@ -108,16 +109,23 @@ impl App {
                 if now.has_passed_since(&beaten, LEASE_TTL / 3) {
                     match store.take_lease(&lease.run, &lease.owner, &now) {
                         Ok(renewed) if renewed.generation == lease.generation => beaten = now,
-                        Ok(_) | Err(StoreError::LeaseHeld { .. }) => return stop.cancel(),
+                        // Taken anew: somebody else held it meanwhile, or it was just given back. Nobody may wait for it.
+                        Ok(renewed) => {
+                            let _expires = store.release_lease(&renewed);
+                            return stop.cancel();
+                        }
+                        Err(StoreError::LeaseHeld { .. }) => return stop.cancel(),
                         // A store that cannot be written now may be later; the lease lives three beats.
                         Err(_) => {}
                     }
                 }
-                let latest = store.change_mark().ok();
-                if latest != mark {
-                    mark = latest;
-                    if store.run_row(&lease.run).ok().flatten().is_some_and(|row| is_stopped(row.state)) {
-                        return stop.cancel();
+                let Ok(latest) = store.change_mark() else { continue };
+                if mark != Some(latest) {
+                    match store.run_row(&lease.run) {
+                        Ok(Some(row)) if is_stopped(row.state) => return stop.cancel(),
+                        Ok(_) => mark = Some(latest),
+                        // Looked at again with the next tick.
+                        Err(_) => {}
                     }
                 }
             }

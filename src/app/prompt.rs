@@ -10,9 +10,11 @@ use crate::domain::run::Run;
 const SAFETY: &str = include_str!("../../prompts/safety.md");
 const IMPLEMENT: &str = include_str!("../../prompts/implement.md");
 const FIX: &str = include_str!("../../prompts/fix.md");
+const ITERATE: &str = include_str!("../../prompts/iterate.md");
 const CONTRACT: &str = include_str!("../../prompts/contract.md");
 
-/// What the agent is asked in an unattended attempt: the task, or the repair of what the checks found.
+/// What the agent is asked in an unattended attempt: the task, the repair of what the checks found, or what the pull request
+/// still lacks.
 ///
 /// # Errors
 /// [`AppError::Prompt`] when a template is broken.
@@ -33,9 +35,24 @@ pub fn for_attempt(run: &Run) -> Result<String, AppError> {
                 round => run.fix_rounds,
             },
         )?,
+        None if is_sent_back(run) => fill(
+            ITERATE,
+            context! {
+                task => &run.spec.task,
+                checks => &run.spec.checks,
+                forge_checks => run.forge_checks.as_ref().map(|(_, conclusion)| conclusion),
+                review => &run.review,
+            },
+        )?,
         None => fill(IMPLEMENT, context! { task => &run.spec.task, checks => &run.spec.checks })?,
     };
     guarded(run, &text)
+}
+
+/// Whether the newest change is the one at the remote: the forge's checks or its reviewers did not take it.
+fn is_sent_back(run: &Run) -> bool {
+    let (Some(change), Some(pushed), Some(_)) = (&run.change, &run.pushed, &run.pr) else { return false };
+    change.head_sha == pushed.sha
 }
 
 /// `text` under the rules every agent works by.

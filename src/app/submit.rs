@@ -50,6 +50,13 @@ impl App {
     ) -> Result<Executed, AppError> {
         check_text("task", &order.task, MAX_TASK_BYTES)?;
         check_text("prompt version", &order.prompt_version, 200)?;
+        if order.remote.as_deref().is_some_and(has_credentials) {
+            // The text is not repeated: errors are kept in logs too.
+            return Err(AppError::Invalid(
+                "the remote's address has credentials in it, and orders are kept for ever; give the address without them"
+                    .to_owned(),
+            ));
+        }
         if let Some(agent) = &order.agent {
             self.ports.worker.probe(agent)?;
         }
@@ -77,6 +84,15 @@ impl App {
         let by = By { actor: actor.clone(), key, fence: None };
         self.execute(&run, &Command::Create { spec: Box::new(spec) }, &by)
     }
+}
+
+/// Whether an address has a password in it, or a token in the place of a name; `ssh://git@host` has neither.
+fn has_credentials(remote: &str) -> bool {
+    let Some((scheme, rest)) = remote.split_once("://") else { return false };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    authority
+        .rsplit_once('@')
+        .is_some_and(|(name, _)| name.contains(':') || !scheme.eq_ignore_ascii_case("ssh"))
 }
 
 /// Refuses a text that is longer than `limit` bytes or that no terminal and no program could take.

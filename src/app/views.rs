@@ -2,7 +2,7 @@
 
 use super::{App, AppError};
 use crate::domain::gate::Gate;
-use crate::domain::id::{CommitSha, RunId};
+use crate::domain::id::{CommitSha, Digest, EventSeq, RunId};
 use crate::domain::next::{Due, Wait, next};
 use crate::domain::projection::{ArtifactRow, AttemptRow};
 use crate::domain::run::Run;
@@ -20,6 +20,8 @@ pub struct RunDetail {
     pub attempts: Vec<AttemptRow>,
     /// Its artifacts, oldest first.
     pub artifacts: Vec<ArtifactRow>,
+    /// Digest of its last event, which stands for its whole log; `None` in a store without a chain.
+    pub digest: Option<Digest>,
 }
 
 /// What a run waits for, and the exact commands that move it on.
@@ -43,8 +45,18 @@ impl App {
             advice,
             attempts: self.ports.store.attempts_of(run_id)?,
             artifacts: self.ports.store.artifacts_of(run_id)?,
+            digest: self.digest_of(run.last_seq)?,
             run,
         })
+    }
+
+    /// Digest of one event; `None` in a store without a chain.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn digest_of(&self, seq: EventSeq) -> Result<Option<Digest>, AppError> {
+        let digests = self.ports.store.digests_after(EventSeq(seq.0.saturating_sub(1)), 1)?;
+        Ok(digests.into_iter().find(|(of, _)| *of == seq).map(|(_, digest)| digest))
     }
 
     /// The pull request of a run as the forge shows it, as JSON text.

@@ -83,7 +83,7 @@ impl Drift {
     pub fn words(self) -> &'static str {
         match self {
             Self::Repository => "the repository is another one",
-            Self::BaseBranch => "the base branch is another one",
+            Self::BaseBranch => "the base branch is another one, or gone",
             Self::BaseMoved => "the base branch moved",
             Self::HeadBranch => "the head branch is another one",
             Self::HeadMoved => "the head commit moved",

@@ -14,6 +14,7 @@ pub mod gate;
 pub mod id;
 pub mod next;
 pub mod projection;
+pub mod reason;
 pub mod run;
 pub mod spec;
 pub mod state;

@@ -5,7 +5,7 @@
 use super::event::{Event, Recorded};
 use super::evidence::{AttemptOutcome, Step};
 use super::id::{AttemptNo, Digest, EventSeq, PrNumber, RepoSlug, RunId, Version};
-use super::run::{LastError, reason_of};
+use super::reason::{LastError, reason_of};
 use super::state::State;
 use super::time::Timestamp;
 

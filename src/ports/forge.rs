@@ -28,7 +28,8 @@ pub trait Forge: Send + Sync {
     /// Pushes the permitted commit to the permitted branch and reads it back.
     ///
     /// `expected` is what the branch pointed to when this was decided, `None` for a branch that was not there; anything else
-    /// found there is [`ForgeError::Moved`], unless it is the permitted commit itself.
+    /// found there is [`ForgeError::Moved`], unless it is the permitted commit itself, or the branch is gone: then it is made
+    /// again.
     ///
     /// # Errors
     /// [`ForgeError`].

@@ -4,7 +4,7 @@
 
 use crate::domain::actor::Actor;
 use crate::domain::event::{Event, Recorded};
-use crate::domain::id::{EventSeq, IdempotencyKey, RunId, Version};
+use crate::domain::id::{Digest, EventSeq, IdempotencyKey, RunId, Version};
 use crate::domain::projection::{ArtifactRow, AttemptRow, RunRow};
 use crate::domain::run::Unfoldable;
 use crate::domain::state::State;
@@ -32,6 +32,13 @@ pub trait EventStore: Send + Sync {
     /// # Errors
     /// [`StoreError`].
     fn events_after(&self, after: EventSeq, limit: usize) -> Result<Vec<Recorded>, StoreError>;
+
+    /// Digests of the events after `after`, at most `limit`, as the chain of each run has them; none in a store without a
+    /// chain.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn digests_after(&self, after: EventSeq, limit: usize) -> Result<Vec<(EventSeq, Digest)>, StoreError>;
 
     /// The last event's number, 0 for an empty log.
     ///

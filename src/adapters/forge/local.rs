@@ -122,7 +122,7 @@ impl Link<'_> {
 
     /// Object id and name of the refs that match.
     fn refs(&self, patterns: &[String]) -> Result<Vec<(String, String)>, ForgeError> {
-        let mut call = self.git().transfer().run(["ls-remote", "--"]).arg(self.remote.address());
+        let mut call = self.git().question().run(["ls-remote", "--"]).arg(self.remote.address());
         for pattern in patterns {
             call = call.arg(pattern);
         }
@@ -152,6 +152,8 @@ impl Link<'_> {
         if found.as_ref() == Some(sha) {
             return Ok(sha.clone());
         }
+        // A branch that somebody removed is made again: the permit was given for it as it is now, and nothing is lost.
+        let expected = expected.filter(|_| found.is_some());
         if found.as_ref() != expected {
             return Err(moved(branch, found.as_ref()));
         }
@@ -180,7 +182,7 @@ impl Link<'_> {
 
     fn refuse_shared_branch(&self, spec: &RunSpec, branch: &BranchName) -> Result<(), ForgeError> {
         let call =
-            self.git().transfer().run(["ls-remote", "--symref", "--"]).arg(self.remote.address()).arg("HEAD");
+            self.git().question().run(["ls-remote", "--symref", "--"]).arg(self.remote.address()).arg("HEAD");
         let text = call.text().map_err(|err| self.unreachable(&err))?;
         let default =
             text.lines().find_map(|line| line.strip_prefix("ref: refs/heads/")?.strip_suffix("\tHEAD"));

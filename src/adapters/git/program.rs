@@ -10,6 +10,9 @@ use crate::adapters::process::short::{ShortError, ShortOrder, ShortOutput, run_s
 /// How long a command on local objects may take.
 const LOCAL_LIMIT: Duration = Duration::from_secs(120);
 
+/// How long a remote may take to say what it has.
+const ANSWER_LIMIT: Duration = Duration::from_secs(90);
+
 /// How long a command that talks to a remote or copies a whole history may take.
 pub const TRANSFER_LIMIT: Duration = Duration::from_secs(900);
 
@@ -42,12 +45,15 @@ const FIXED: [(&str, &str); 9] = [
     ("GIT_OPTIONAL_LOCKS", "0"),
     ("GIT_LFS_SKIP_SMUDGE", "1"),
     ("GIT_ALLOW_PROTOCOL", "file:https:ssh"),
-    ("GIT_SSH_COMMAND", "ssh -o BatchMode=yes"),
+    (
+        "GIT_SSH_COMMAND",
+        "ssh -o BatchMode=yes -o ConnectTimeout=20 -o ServerAliveInterval=15 -o ServerAliveCountMax=3",
+    ),
     ("LC_ALL", "C"),
 ];
 
 /// Settings that win over any repository's.
-const SETTINGS: [&str; 11] = [
+const SETTINGS: [&str; 13] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.excludesFile=/dev/null",
@@ -57,6 +63,9 @@ const SETTINGS: [&str; 11] = [
     "gc.auto=0",
     "maintenance.auto=false",
     "protocol.ext.allow=never",
+    // A transfer that stands still for a minute is given up; one that is slow is not.
+    "http.lowSpeedLimit=100",
+    "http.lowSpeedTime=60",
     "commit.gpgSign=false",
     "advice.detachedHead=false",
 ];
@@ -191,6 +200,13 @@ impl GitCall<'_> {
     #[must_use]
     pub fn transfer(mut self) -> Self {
         self.limit = TRANSFER_LIMIT;
+        self
+    }
+
+    /// Gives it the time a remote has to say what it has.
+    #[must_use]
+    pub fn question(mut self) -> Self {
+        self.limit = ANSWER_LIMIT;
         self
     }
 

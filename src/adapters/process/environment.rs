@@ -151,9 +151,9 @@ impl ChildEnvironment {
         for (name, template) in self.overrides.templates() {
             env.insert(name.to_owned(), place(template));
         }
-        for name in ["AGENTPR_RUN_ID", RUN_MARK] {
-            env.insert(name.to_owned(), run.as_str().to_owned());
-        }
+        env.insert("AGENTPR_RUN_ID".to_owned(), run.as_str().to_owned());
+        // Another store on this machine may have a run of the same name, and whoever carries this mark is ended with its run.
+        env.insert(RUN_MARK.to_owned(), format!("{run}@{}", self.data_dir.display()));
         Ok(env)
     }
 }

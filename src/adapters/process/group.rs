@@ -25,6 +25,9 @@ pub const OUTPUT_CAP: usize = 10 * 1024 * 1024;
 /// Time between TERM and KILL: enough for an agent to write its session down.
 pub const GRACE: Duration = Duration::from_secs(5);
 
+/// The same when a person stopped it, or the program is to end: with the look at the log it is gone within a second.
+pub const STOP_GRACE: Duration = Duration::from_millis(500);
+
 /// Time given to the pipes to close after KILL; the kernel needs milliseconds.
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -43,7 +46,7 @@ pub struct GroupOrder {
     pub stdin: Option<String>,
     /// How long it may take.
     pub limit: Duration,
-    /// Time between TERM and KILL.
+    /// Time between TERM and KILL at the time limit; a stop waits no longer than [`STOP_GRACE`].
     pub grace: Duration,
     /// Bytes of output to keep.
     pub output_cap: usize,
@@ -121,7 +124,10 @@ pub async fn run_group(order: &GroupOrder, started: OnStart<'_>, stop: &Cancella
     };
     let (status, cut) = match cause {
         Cause::Ended(status) => (status, None),
-        Cause::Cut(ending) => (ask_to_end(pid, order.grace, &mut child, &mut streams).await, Some(ending)),
+        Cause::Cut(ending) => {
+            let grace = if ending == Ending::Stopped { order.grace.min(STOP_GRACE) } else { order.grace };
+            (ask_to_end(pid, grace, &mut child, &mut streams).await, Some(ending))
+        }
     };
     group.kill();
     let status = match status {

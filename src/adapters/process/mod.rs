@@ -9,6 +9,7 @@ pub mod group;
 pub mod leftover;
 pub mod output;
 pub mod overrides;
+pub mod shield;
 pub mod short;
 pub mod table;
 pub mod tree;

@@ -11,7 +11,7 @@ use super::fold::Rows;
 use super::lease::{Claim, Held, claim};
 use super::{owner, recorded};
 use crate::domain::event::Recorded;
-use crate::domain::id::{EventSeq, IdempotencyKey, RunId, Version};
+use crate::domain::id::{Digest, EventSeq, IdempotencyKey, RunId, Version};
 use crate::domain::projection::{ArtifactRow, AttemptRow, RunRow};
 use crate::domain::run::Run;
 use crate::domain::time::Moment;
@@ -115,6 +115,10 @@ impl EventStore for MemoryStore {
     fn events_after(&self, after: EventSeq, limit: usize) -> Result<Vec<Recorded>, StoreError> {
         let skipped = usize::try_from(after.0).unwrap_or(usize::MAX);
         Ok(self.lock().events.iter().skip(skipped).take(limit).cloned().collect())
+    }
+
+    fn digests_after(&self, _after: EventSeq, _limit: usize) -> Result<Vec<(EventSeq, Digest)>, StoreError> {
+        Ok(Vec::new())
     }
 
     fn last_seq(&self) -> Result<EventSeq, StoreError> {

@@ -11,7 +11,7 @@ use crate::adapters::git::control::{ControlRepos, show};
 use crate::adapters::git::remote::Remote;
 use crate::adapters::process::tree::{private_dir, remove_tree};
 use crate::domain::evidence::Prepared;
-use crate::domain::id::{BranchName, CommitSha, RunId};
+use crate::domain::id::{BranchName, CommitSha, RepoSlug, RunId};
 use crate::domain::spec::RunSpec;
 use crate::ports::workspace::WorkspaceError;
 
@@ -39,6 +39,15 @@ impl GitWorkspace {
         {
             return Ok(prepared);
         }
+        if let Some(prepared) = read_record(&record)
+            && self.control.has(&spec.repo, &prepared.base_sha)
+        {
+            // It was deleted, or a crash came before the rename: made again as it was when it was last captured.
+            let newest = self.kept(&spec.repo, run)?.unwrap_or_else(|| prepared.base_sha.clone());
+            self.make_clone(run, spec, &clone, &newest)?;
+            fs::rename(unfinished(&clone), &clone).map_err(|err| at(&clone, err))?;
+            return Ok(prepared);
+        }
         let remote = self.remotes.of(spec).map_err(|err| WorkspaceError::Failed(err.to_string()))?;
         let base = self.base_of(&remote, spec)?;
         if spec.head_branch == base.branch || Some(&spec.head_branch) == base.default.as_ref() {
@@ -55,7 +64,7 @@ impl GitWorkspace {
 
     fn base_of(&self, remote: &Remote, spec: &RunSpec) -> Result<Base, WorkspaceError> {
         let unreadable = |why: String| WorkspaceError::Remote { remote: remote.shown(), why };
-        let mut call = self.control.git().anywhere(&self.settings.data_dir).transfer();
+        let mut call = self.control.git().anywhere(&self.settings.data_dir).question();
         call = call.run(["ls-remote", "--symref", "--"]).arg(remote.address()).arg("HEAD");
         if let Some(branch) = &spec.base_branch {
             call = call.arg(format!("refs/heads/{branch}"));
@@ -110,13 +119,21 @@ impl GitWorkspace {
         CommitSha::new(sha).map_err(super::failed)
     }
 
-    /// Makes the agent's clone with objects of its own: no hard links, no alternates, no remote.
+    /// The commit captured last, if one was.
+    fn kept(&self, repo: &RepoSlug, run: &RunId) -> Result<Option<CommitSha>, WorkspaceError> {
+        let git = self.control.git().on(&self.control.path(repo));
+        let answer =
+            git.run(["rev-parse", "--verify", "--quiet"]).arg(ControlRepos::head_ref(run)).answer()?;
+        Ok(CommitSha::new(String::from_utf8_lossy(&answer.stdout).trim()).ok())
+    }
+
+    /// Makes the agent's clone at a commit, with objects of its own: no hard links, no alternates, no remote.
     fn make_clone(
         &self,
         run: &RunId,
         spec: &RunSpec,
         clone: &Path,
-        base: &CommitSha,
+        commit: &CommitSha,
     ) -> Result<(), WorkspaceError> {
         let made = unfinished(clone);
         for path in [clone, &made] {
@@ -136,8 +153,9 @@ impl GitWorkspace {
             .run(["fetch", "--quiet", "--no-tags", "--update-shallow", "--no-write-fetch-head", "--"])
             .arg(show(&self.control.path(&spec.repo)))
             .arg(format!("{}:refs/agentpr/base", ControlRepos::base_ref(run)))
+            .arg(commit.as_str())
             .output()?;
-        git.in_tree(&made).transfer().run(["reset", "--quiet", "--hard"]).arg(base.as_str()).output()?;
+        git.in_tree(&made).transfer().run(["reset", "--quiet", "--hard"]).arg(commit.as_str()).output()?;
         let identity = [
             ("user.name", self.settings.author_name.as_str()),
             ("user.email", self.settings.author_email.as_str()),

@@ -22,6 +22,7 @@ pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
         AppError::Invalid("no agent is named: neither this step nor the run says which one to use".to_owned())
     })?;
     keep_prompt(work, &text)?;
+    make_sure_of_workspace(work).await?;
     let order = WorkOrder {
         run: work.run.id.clone(),
         attempt: work.attempt,
@@ -44,6 +45,24 @@ pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
     };
     crash_point::pass("change_captured");
     Ok(Done::with(report.evidence, StepOutcome::AgentEnded { outcome: report.outcome, change, flow }))
+}
+
+/// Makes a workspace that somebody deleted again, on the same base and with what was captured last in it.
+async fn make_sure_of_workspace(work: &Work<'_>) -> Result<(), AppError> {
+    let ports = &work.app.ports;
+    let (run, Some(prepared)) = (work.run, &work.run.prepared) else { return Ok(()) };
+    if ports.probe.exists(&ports.workspace.path(&run.spec.repo, &run.id)) {
+        return Ok(());
+    }
+    tracing::warn!(run = %run.id, "the workspace is gone and is made again");
+    let again = ports.workspace.prepare(&run.id, &run.spec).await?;
+    if again.base_sha == prepared.base_sha {
+        return Ok(());
+    }
+    Err(AppError::Invalid(format!(
+        "the workspace was deleted, and what it was built on ({}) is not known here any more",
+        prepared.base_sha.short()
+    )))
 }
 
 fn keep_prompt(work: &Work<'_>, text: &str) -> Result<(), AppError> {

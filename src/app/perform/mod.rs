@@ -1,6 +1,7 @@
 //! Carrying out one step: an intent in the log before it, an outcome after it, one file per kind of effect.
 
 mod agent;
+mod backoff;
 mod checks;
 mod plan;
 mod prepare;
@@ -14,6 +15,7 @@ use super::{App, AppError};
 use crate::crash_point;
 use crate::domain::actor::Actor;
 use crate::domain::command::{Command, Failure, Flow, StepOutcome};
+use crate::domain::event::Event;
 use crate::domain::evidence::{AttemptEvidence, AttemptOutcome, ProcessRef, Step};
 use crate::domain::id::AttemptNo;
 use crate::domain::run::Run;
@@ -152,7 +154,8 @@ impl App {
             other => other?,
         };
         crash_point::pass("after_outcome");
-        if let Some(issued) = done.issued {
+        let recorded = ended.events.iter().any(|recorded| matches!(recorded.event, Event::PrRequested(_)));
+        if let Some(issued) = done.issued.filter(|_| recorded) {
             self.ports.notifier.token_issued(hold.run(), &issued.request, &issued.token);
         }
         Ok(ended)

@@ -161,6 +161,10 @@ fn consequences(run: &Run, step: Step, outcome: &StepOutcome) -> Result<Vec<Even
         StepOutcome::PrOpened { number, url, request } => {
             vec![PrLinked { pr_number: *number, url: url.clone(), request: Some(request.clone()) }.into()]
         }
+        // A person was faster, and holds a token already: theirs stands.
+        StepOutcome::Requested(_) if matches!(run.gate, Gate::Open { .. } | Gate::Approved { .. }) => {
+            Vec::new()
+        }
         StepOutcome::Requested(request) => gate::request_events(run, request, false)?,
         StepOutcome::Failed(failure) => failed(run, step, failure),
         StepOutcome::Interrupted => interrupted(run, step),
@@ -187,9 +191,11 @@ fn agent_ended(run: &Run, outcome: AttemptOutcome, change: Option<&Change>, flow
     if !is_working(run) {
         return events;
     }
+    // What failed here, or was pushed and sent back, and comes again as it was is no change.
     let again = change.is_some_and(|new| {
-        run.evidence() == Some(CheckOutcome::Failed)
-            && run.change.as_ref().is_some_and(|old| old.tree == new.tree)
+        let failed_before = run.evidence() == Some(CheckOutcome::Failed)
+            && run.change.as_ref().is_some_and(|old| old.tree == new.tree);
+        failed_before || run.pushed.as_ref().is_some_and(|pushed| pushed.sha == new.head_sha)
     });
     let changed = change.is_some() && !again;
     if outcome == AttemptOutcome::Succeeded && (changed || run.state == State::Discovery) {

@@ -8,7 +8,7 @@ use super::exit::Exit;
 use super::session::Session;
 use super::ui::{NOTICE, PLAIN, STRONG, Ui};
 use super::watch::watched;
-use super::{Access, runtime, show};
+use super::{Access, approve_pr, runtime, show};
 use crate::app::App;
 use crate::app::gate::{Confirmation, PrText};
 use crate::domain::gate::{Gate, PrRequest};
@@ -120,5 +120,5 @@ pub(super) fn complete(
     if done.pr.is_some() && done.last_error.is_none() {
         return Ok(done);
     }
-    Err(CliError::step_failed(&done, Exit::Failed))
+    Err(approve_pr::not_completed(&done))
 }

@@ -74,13 +74,13 @@ pub(super) fn confirm(
     drop(spinner);
     match (&run.gate, &run.pr) {
         (Gate::Used { .. }, Some(_)) => Ok(run),
-        (gate, _) => Err(not_completed(&run, gate)),
+        _ => Err(not_completed(&run)),
     }
 }
 
 /// Why a confirmed request has no pull request, with the exit code that says what to do.
-fn not_completed(run: &Run, gate: &Gate) -> CliError {
-    let exit = match gate {
+pub(super) fn not_completed(run: &Run) -> CliError {
+    let exit = match &run.gate {
         Gate::Cancelled { reason: CancelReason::Expired, .. } => Exit::Gate,
         Gate::Cancelled { reason: CancelReason::Stale | CancelReason::Superseded, .. } => Exit::Conflict,
         Gate::Approved { .. } => Exit::Later,

@@ -78,24 +78,24 @@ pub(super) fn detail(event: &Event) -> String {
         Event::ProcessStarted(body) => format!("attempt {}: process {}", body.attempt, body.process.pid),
         Event::AttemptEnded(body) => {
             let (step, how) = (body.step.name(), show_json::word(&body.outcome));
-            match (body.outcome, body.evidence.duration_ms) {
-                (AttemptOutcome::Succeeded, 0) => format!("attempt {}: {step} {how}", body.attempt),
-                (AttemptOutcome::Succeeded, ms) => {
-                    format!(
-                        "attempt {}: {step} {how} in {}",
-                        body.attempt,
-                        words::span(Duration::from_millis(ms))
-                    )
-                }
-                _ => format!("attempt {}: {step} {how}: {}", body.attempt, body.evidence.message),
+            let mut said = format!("attempt {}: {step} {how}", body.attempt);
+            if body.outcome != AttemptOutcome::Succeeded && !body.evidence.message.is_empty() {
+                said.extend([": ", &body.evidence.message]);
+            } else if body.evidence.duration_ms > 0 {
+                let time = words::span(Duration::from_millis(body.evidence.duration_ms));
+                said.extend([" in ", &time]);
             }
+            said
         }
         Event::ChangeCaptured(body) => {
             format!("{}: {}", body.change.head_sha.short(), words::diffstat(&body.change.stat))
         }
         Event::ChecksFinished(body) => match (body.report.outcome(), body.report.results.last()) {
             (CheckOutcome::Failed, Some(last)) => format!("failed: {}", last.command),
-            (outcome, _) => format!("{} ({} commands)", outcome.name(), body.report.results.len()),
+            (outcome, _) => {
+                let commands = words::count(body.report.results.len() as u64, "command");
+                format!("{} ({commands})", outcome.name())
+            }
         },
         Event::VerdictRendered(body) => {
             format!("{}: {}", show_json::word(&body.verdict.grade), body.verdict.because)

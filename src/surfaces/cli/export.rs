@@ -6,14 +6,15 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::error::{CliError, Outcome};
 use super::exit::Exit;
 use super::session::Session;
 use super::{Access, event_line, words};
 use crate::app::App;
-use crate::domain::id::{EventSeq, RunId};
+use crate::domain::event::Recorded;
+use crate::domain::id::{Digest, RunId};
 
 /// Arguments of `export`.
 #[derive(Debug, clap::Args)]
@@ -39,8 +40,10 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
 
 fn to_stdout(session: &Session<'_>, app: &App, run: Option<&RunId>) -> Outcome {
     let ui = &session.ui;
-    let _end = app.read_log(EventSeq(0), run, &mut |recorded| {
-        ui.document_line(&event_line::document(recorded));
+    app.read_chain(&mut |recorded, digest| {
+        if run.is_none_or(|run| *run == recorded.run) {
+            ui.document_line(&document(recorded, digest));
+        }
         if ui.is_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     Ok(Exit::Ok)
@@ -58,18 +61,19 @@ fn to_file(session: &Session<'_>, app: &App, run: Option<&RunId>, path: &Path) -
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|err| cannot(&err))?;
     let mut out = BufWriter::new(file);
     let (mut written, mut failure) = (0_u64, None);
-    let _end = app.read_log(EventSeq(0), run, &mut |recorded| match writeln!(
-        out,
-        "{}",
-        event_line::document(recorded)
-    ) {
-        Ok(()) => {
-            written += 1;
-            ControlFlow::Continue(())
+    app.read_chain(&mut |recorded, digest| {
+        if run.is_some_and(|run| *run != recorded.run) {
+            return ControlFlow::Continue(());
         }
-        Err(err) => {
-            failure = Some(err);
-            ControlFlow::Break(())
+        match writeln!(out, "{}", document(recorded, digest)) {
+            Ok(()) => {
+                written += 1;
+                ControlFlow::Continue(())
+            }
+            Err(err) => {
+                failure = Some(err);
+                ControlFlow::Break(())
+            }
         }
     })?;
     let flushed = match failure {
@@ -84,6 +88,15 @@ fn to_file(session: &Session<'_>, app: &App, run: Option<&RunId>, path: &Path) -
         ui.line(format!("{} written to {}.", words::count(written, "event"), path.display()));
     }
     Ok(Exit::Ok)
+}
+
+/// An event with its digest: whoever keeps the file can check the chain without this program.
+fn document(recorded: &Recorded, digest: Option<&Digest>) -> Value {
+    let mut document = event_line::document(recorded);
+    if let Some(fields) = document.as_object_mut() {
+        fields.insert("hash".to_owned(), json!(digest));
+    }
+    document
 }
 
 fn flush(out: BufWriter<File>) -> std::io::Result<()> {

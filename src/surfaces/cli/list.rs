@@ -35,7 +35,7 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     } else {
         let now = app.now().wall;
         let rows = rows.iter().map(|row| cells(row, &words::span(now.since(row.updated_at)))).collect();
-        ui.table(&["RUN", "STATE", "PHASE", "REPOSITORY", "PR", "WHY", "UPDATED", "TITLE"], rows);
+        ui.table(&["RUN", "STATE", "PHASE", "REPOSITORY", "PR", "AGE", "TITLE"], rows);
     }
     Ok(Exit::Ok)
 }
@@ -47,8 +47,7 @@ fn cells(row: &RunRow, age: &str) -> Vec<String> {
         row.state.phase().name().to_owned(),
         row.repo.to_string(),
         row.pr_number.map(|number| format!("#{number}")).unwrap_or_default(),
-        row.reason.clone(),
-        format!("{age} ago"),
+        age.to_owned(),
         words::short(&row.title, 48),
     ]
 }

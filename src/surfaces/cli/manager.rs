@@ -1,20 +1,17 @@
 //! `manager-tick` and `run-manager-loop`: the engine in this process, over all runs or one.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
 use super::error::Outcome;
 use super::exit::Exit;
 use super::session::Session;
 use super::ui::BAD;
+use super::watch::watched_log;
 use super::{Access, runtime};
 use crate::app::engine::{Engine, EngineOptions, EngineReport};
-use crate::app::{App, AppError};
-use crate::domain::event::Recorded;
 use crate::domain::id::RunId;
 
 /// Arguments of `manager-tick`.
@@ -89,38 +86,13 @@ fn work(session: &Session<'_>, options: EngineOptions) -> Outcome {
     if let Some(run) = &options.only {
         app.run(run)?;
     }
-    let report = runtime::block_on(async |stop| watched(session, &app, options, &stop).await)?;
+    let (only, after) = (options.only.clone(), app.store().last_seq()?);
+    let engine = Engine::new(Arc::clone(&app), options);
+    let report = runtime::block_on(async |stop| {
+        watched_log(&session.ui, &app, only.as_ref(), after, engine.run(&stop)).await
+    })?;
     say(session, &report);
     Ok(if report.failures.is_empty() { Exit::Ok } else { Exit::Failed })
-}
-
-/// Runs the engine, and shows a person what it appends while it does.
-async fn watched(
-    session: &Session<'_>,
-    app: &Arc<App>,
-    options: EngineOptions,
-    stop: &CancellationToken,
-) -> Result<EngineReport, AppError> {
-    let only = options.only.clone();
-    let after = app.store().last_seq()?;
-    let engine = Engine::new(Arc::clone(app), options);
-    if session.ui.is_json() {
-        return engine.run(stop).await;
-    }
-    let over = CancellationToken::new();
-    let ui = &session.ui;
-    let mut visit = |recorded: &Recorded| {
-        ui.event_line(recorded);
-        ControlFlow::Continue(())
-    };
-    let work = async {
-        let report = engine.run(stop).await;
-        over.cancel();
-        report
-    };
-    let (report, shown) = tokio::join!(work, app.follow_log(after, only.as_ref(), &mut visit, &over));
-    shown?;
-    report
 }
 
 fn say(session: &Session<'_>, report: &EngineReport) {

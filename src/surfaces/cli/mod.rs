@@ -79,12 +79,37 @@ pub enum Access {
     CreateDefault,
 }
 
+/// Where a newcomer begins.
+const BEGIN: &str = "\
+Begin with `agentpr demo`, then `agentpr run --repo . --task \"...\" --agent 'command:PROGRAM ARGS'`.
+The commands from create-run on order by hand, one by one, what the engine does by itself.";
+
+/// The promise to scripts, as `docs/configuration.md` has it.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done, or there was nothing to do
+  1    failed, or not PASS, or not possible from the run's state
+  2    usage or settings
+  3    the gate refused, or a person is needed
+  4    not found
+  5    conflict or stale
+  7    machine or workspace is not ready
+  75   try again later
+  130  interrupted";
+
 /// Takes a task on a repository to a pull request with any coding agent
 ///
 /// Every step is an event, every check is run again by the engine, and a person confirms twice before anything leaves this
 /// machine.
 #[derive(Debug, Parser)]
-#[command(name = "agentpr", version, arg_required_else_help = true, subcommand_required = true)]
+#[command(
+    name = "agentpr",
+    version,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    after_help = BEGIN,
+    after_long_help = format!("{BEGIN}\n\n{EXIT_CODES}")
+)]
 struct Cli {
     #[command(flatten)]
     globals: Globals,
@@ -137,67 +162,93 @@ impl Globals {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Make the store
+    #[command(display_order = 20)]
     InitDb,
     /// Look whether this machine is ready for work
+    #[command(display_order = 21)]
     Doctor(doctor::Args),
     /// Create a run
+    #[command(display_order = 40)]
     CreateRun(Box<create_run::Args>),
     /// Hand a task to the engine and return at once
+    #[command(display_order = 3)]
     Submit(Box<create_run::SubmitArgs>),
     /// List runs, the latest first
-    #[command(visible_alias = "list-runs")]
+    #[command(visible_alias = "list-runs", display_order = 4)]
     List(list::Args),
     /// Show where a run stands, why, and what moves it on
-    #[command(visible_alias = "show-run")]
+    #[command(visible_alias = "show-run", display_order = 5)]
     Show(show::Args),
     /// Do a task on a repository of this machine, from order to pull request
+    #[command(display_order = 2)]
     Run(Box<run::Args>),
     /// Confirm a pull request twice, at a terminal, and open it
+    #[command(display_order = 10)]
     Approve(approve::Args),
     /// Show the whole way on a sample repository made for it
+    #[command(display_order = 1)]
     Demo(demo::Args),
     /// Print the end of what an attempt's program printed
+    #[command(display_order = 8)]
     Logs(logs::Args),
     /// Print the log of events
+    #[command(display_order = 6)]
     Events(events::Args),
     /// Tell how a run came to be where it is
+    #[command(display_order = 7)]
     Why(why::Args),
     /// Print a run's newest change
+    #[command(display_order = 9)]
     Diff(diff::Args),
     /// Make a run's workspace
+    #[command(display_order = 42)]
     RunPrepare(run_prepare::Args),
     /// Look whether a run's workspace is ready for an agent
+    #[command(display_order = 44)]
     RunPreflight(preflight::Args),
     /// Let an agent do one step, and check what it did
+    #[command(display_order = 46)]
     RunAgentStep(Box<agent_step::Args>),
     /// Commit, check and push what is in the workspace
+    #[command(display_order = 48)]
     RunFinish(run_finish::Args),
     /// Ask for a pull request; prints the token that confirms it, once
+    #[command(display_order = 50)]
     RequestOpenPr(request_pr::Args),
     /// Confirm a request with its token and open the pull request
+    #[command(display_order = 51)]
     ApproveOpenPr(approve_pr::Args),
     /// Do what is due, once
+    #[command(display_order = 25)]
     ManagerTick(manager::TickArgs),
     /// Do what is due, again and again
+    #[command(display_order = 24)]
     RunManagerLoop(manager::LoopArgs),
     #[command(flatten)]
     Steer(steer::Command),
     /// Read the whole log and say whether it is sound
+    #[command(display_order = 30)]
     VerifyLog,
     /// Make every row again from the events
+    #[command(display_order = 34)]
     RebuildProjections,
     /// Show a run as it was at some event or time
+    #[command(display_order = 31)]
     Replay(replay::Args),
     /// Print every event as one JSON document a line
+    #[command(display_order = 32)]
     Export(export::Args),
     /// Copy the store while it is in use
+    #[command(display_order = 33)]
     Backup(upkeep::BackupArgs),
     /// Give back what finished runs left on the disk
+    #[command(display_order = 35)]
     Gc(gc::Args),
     /// Show the settings
-    #[command(subcommand)]
+    #[command(subcommand, display_order = 22)]
     Config(config_show::Command),
     /// Print a completion script for a shell
+    #[command(display_order = 23)]
     Completions(completions::Args),
 }
 

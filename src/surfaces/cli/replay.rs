@@ -76,6 +76,7 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
         advice: advice(&run, &then),
         attempts: attempts(&events),
         artifacts: events.iter().filter_map(ArtifactRow::of).collect(),
+        digest: app.digest_of(run.last_seq)?,
         run,
     };
     if !session.ui.is_json() {

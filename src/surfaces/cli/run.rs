@@ -12,8 +12,8 @@ use super::notify::{TokenEar, TokenPrinter};
 use super::session::Session;
 use super::ui::NOTICE;
 use super::watch::watched;
-use super::{Access, approve, create_run, runtime, show};
-use crate::app::gate::Confirmation;
+use super::{Access, approve, create_run, runtime, show, words};
+use crate::app::gate::{Confirmation, PrText};
 use crate::app::submit::RunOrder;
 use crate::app::{App, OperatorNotifier};
 use crate::domain::gate::{Gate, PrRequest};
@@ -69,7 +69,8 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     let ui = &session.ui;
     let (engine, watched_run) = (&app, &run);
     let driven = runtime::block_on(|stop: CancellationToken| async move {
-        watched(ui, engine, watched_run, EventSeq(0), Box::pin(engine.drive(watched_run, &stop))).await
+        watched(ui, engine, watched_run, EventSeq(0), Box::pin(engine.drive_or_wait(watched_run, &stop)))
+            .await
     })?;
     if driven.run.state == State::Done {
         show::show(session, &app, &run)?;
@@ -79,19 +80,33 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
         show::show(session, &app, &run)?;
         return Err(CliError::step_failed(&driven.run, Exit::Failed));
     }
-    let (Gate::Open { request, .. }, Some(token)) = (&driven.run.gate, ear.heard()) else {
+    let Gate::Open { request, .. } = &driven.run.gate else {
         return Err(CliError::step_failed(&driven.run, Exit::Failed));
     };
     if !ui.can_ask() {
         show::show(session, &app, &run)?;
-        TokenPrinter::new(ui.clone()).token_issued(&run, request, &token);
+        if let Some(token) = ear.heard() {
+            TokenPrinter::new(ui.clone()).token_issued(&run, request, &token);
+        }
         return Err(CliError::person_needed(
             &driven.run,
             "the change has passed and waits for two confirmations",
             format!("agentpr approve {run}"),
         ));
     }
-    gate(session, &app, &run, request, &token)?;
+    match ear.heard() {
+        Some(token) => gate(session, &app, &run, request, &token)?,
+        // Another process drove the run and told its own operator; whoever sits here gets a token of their own.
+        None => {
+            let text = PrText {
+                title: Some(request.title.clone()),
+                body: Some(request.body.clone()),
+                ..PrText::default()
+            };
+            let (issued, _) = runtime::look(app.request_pr(&run, &text, &session.actor))?;
+            gate(session, &app, &run, &issued.request, &issued.token)?;
+        }
+    }
     approve::complete(session, &app, &run, driven.run.last_seq)?;
     show::show(session, &app, &run)?;
     Ok(Exit::Ok)
@@ -132,11 +147,13 @@ fn order(session: &Session<'_>, app: &App, args: &Args) -> Result<RunOrder, CliE
     }
     create_run::one_line("--title", args.title.as_deref())?;
     create_run::one_line("--agent", Some(&agent))?;
-    let local = app.local().look(&args.repo).map_err(crate::app::AppError::from)?;
+    let local = app.local().look(&args.repo).map_err(|err| {
+        CliError::usage(err.to_string(), "name a git repository that has a commit with --repo PATH")
+    })?;
     if local.uncommitted > 0 {
         let what = format!(
-            "{} files have changes in no commit; the run is built on commits and does not see them",
-            local.uncommitted
+            "changes of {} are in no commit; the run is built on commits and does not see them",
+            words::count(u64::try_from(local.uncommitted).unwrap_or(u64::MAX), "file")
         );
         session.ui.note_pieces(&[(NOTICE, what.into())]);
     }

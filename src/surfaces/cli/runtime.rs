@@ -9,7 +9,7 @@ use super::error::CliError;
 use crate::app::AppError;
 
 /// Runs `work` on a small runtime; SIGINT and SIGTERM trigger the token it is given, and it then ends in its own time, with
-/// everything it began recorded.
+/// everything it began recorded. A second signal ends it where it is: the next start goes on from the log.
 ///
 /// # Errors
 /// What the work met, or [`CliError::Interrupted`] when a signal came before it ended.
@@ -26,13 +26,23 @@ pub(super) fn block_on<T>(
         tokio::pin!(work);
         loop {
             tokio::select! {
-                result = &mut work => return result,
-                _ = interrupt.recv() => stop.cancel(),
-                _ = terminate.recv() => stop.cancel(),
+                result = &mut work => return result.map(Some),
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
             }
+            if stop.is_cancelled() {
+                return Ok(None);
+            }
+            stop.cancel();
         }
     });
-    if stop.is_cancelled() { Err(CliError::Interrupted) } else { Ok(result?) }
+    // Whatever blocks, such as git waiting for a remote, is not waited for; the log knows what was under way.
+    runtime.shutdown_background();
+    match result {
+        Ok(Some(result)) if !stop.is_cancelled() => Ok(result),
+        Err(err) if !stop.is_cancelled() => Err(err.into()),
+        _ => Err(CliError::Interrupted),
+    }
 }
 
 /// Runs a look at the world that changes nothing, on this thread; Ctrl-C ends the process at once.

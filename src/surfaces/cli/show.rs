@@ -36,7 +36,10 @@ pub(super) fn show(session: &Session<'_>, app: &App, run: &RunId) -> Result<(), 
     let document = match detail.run.pr {
         None => None,
         // A forge that does not answer takes nothing away from what the log says.
-        Some(_) => runtime::look(app.pr_document(&detail.run)).unwrap_or(None),
+        Some(_) => runtime::look(app.pr_document(&detail.run)).unwrap_or_else(|_| {
+            session.ui.note("note: the forge did not show the pull request; all else is from the log");
+            None
+        }),
     };
     render(&session.ui, &detail, &app.now(), document.as_deref());
     Ok(())
@@ -58,6 +61,12 @@ pub(super) fn render(ui: &Ui, detail: &RunDetail, now: &Moment, pr_document: Opt
     ]);
     where_it_stands(ui, detail);
     facts(ui, run, now);
+    if let Some(digest) = &detail.digest {
+        ui.field(
+            "log",
+            format!("{} events, digest {}", run.version, digest.as_str().get(..16).unwrap_or_default()),
+        );
+    }
     if let Some(pr) = &pr {
         ui.styled(STRONG, "Pull request at the forge");
         ui.block(&format!("{pr:#}"));
@@ -180,11 +189,7 @@ fn attempts(detail: &RunDetail) -> Vec<Vec<String>> {
                 words::when(row.started_at),
                 row.outcome.map_or_else(|| "under way".to_owned(), |outcome| show_json::word(&outcome)),
                 row.exit_code.map(|code| code.to_string()).unwrap_or_default(),
-                if row.ended_at.is_some() {
-                    words::span(Duration::from_millis(row.duration_ms))
-                } else {
-                    String::new()
-                },
+                row.ended_at.map(|end| words::span(end.since(row.started_at))).unwrap_or_default(),
                 words::short(&row.message, 60),
             ]
         })

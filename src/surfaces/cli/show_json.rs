@@ -27,6 +27,7 @@ pub(super) fn document(ui: &Ui, detail: &RunDetail, now: &Moment, pr: Option<&Va
         "last_error": run.last_error.as_ref().map(ToString::to_string),
         "version": run.version,
         "last_seq": run.last_seq,
+        "digest": detail.digest,
         "prepared": run.prepared,
         "contract": run.contract,
         "change": run.change,

@@ -22,8 +22,10 @@ use crate::domain::state::State;
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// Begin discovery
+    #[command(display_order = 41)]
     StartDiscovery(Plain),
     /// Accept a contract by hand
+    #[command(display_order = 43)]
     MarkPlanReady {
         #[command(flatten)]
         plain: Plain,
@@ -32,10 +34,13 @@ pub(super) enum Command {
         contract_path: String,
     },
     /// Begin implementation
+    #[command(display_order = 45)]
     StartImplementation(Plain),
     /// Say that there is a change worth checking
+    #[command(display_order = 47)]
     MarkLocalValidated(Plain),
     /// Link a pull request that was opened by hand
+    #[command(display_order = 52)]
     LinkPr {
         #[command(flatten)]
         plain: Plain,
@@ -44,6 +49,7 @@ pub(super) enum Command {
         pr_number: u64,
     },
     /// Note how a check at the forge ended
+    #[command(display_order = 53)]
     RecordCheck {
         #[command(flatten)]
         plain: Plain,
@@ -58,6 +64,7 @@ pub(super) enum Command {
         head_sha: Option<CommitSha>,
     },
     /// Note how a review at the forge ended
+    #[command(display_order = 54)]
     RecordReview {
         #[command(flatten)]
         plain: Plain,
@@ -66,10 +73,13 @@ pub(super) enum Command {
         state: String,
     },
     /// Call a run done
+    #[command(display_order = 55)]
     MarkDone(Plain),
     /// Pause a run, and stop what is under way
+    #[command(display_order = 11)]
     Pause(Named),
     /// Go on with a paused run, where it was paused unless told otherwise
+    #[command(display_order = 12)]
     Resume {
         #[command(flatten)]
         named: Named,
@@ -78,6 +88,7 @@ pub(super) enum Command {
         target_state: Option<State>,
     },
     /// Try again, where it failed unless told otherwise
+    #[command(display_order = 13)]
     Retry {
         #[command(flatten)]
         named: Named,
@@ -86,6 +97,7 @@ pub(super) enum Command {
         target_state: Option<State>,
     },
     /// End a run without success
+    #[command(display_order = 14)]
     Cancel {
         #[command(flatten)]
         named: Named,

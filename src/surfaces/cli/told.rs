@@ -60,7 +60,7 @@ pub(super) fn app(err: &AppError) -> Told {
         AppError::Workspace(err) => workspace(err),
         AppError::Forge(err) => forge(err),
         AppError::Worker(WorkerError::UnknownAgent { .. }) => {
-            of("unknown_agent", Exit::Usage).hint("name an agent as --agent codex or --agent 'command:PROGRAM ARGS'")
+            of("unknown_agent", Exit::Usage).hint("name a program the system finds, as --agent 'command:PROGRAM ARGS'")
         }
         AppError::Worker(WorkerError::Unavailable(_)) => of("agent_unavailable", Exit::NotReady).hint("agentpr doctor"),
         AppError::Checks(ChecksError::Stopped) => of("stopped", Exit::Failed).hint("agentpr list"),

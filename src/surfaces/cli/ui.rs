@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
@@ -28,6 +28,12 @@ pub(super) const STRONG: Style = Style::new().bold();
 pub(super) const FAINT: Style = Style::new().dimmed();
 /// For everything else.
 pub(super) const PLAIN: Style = Style::new();
+
+/// One blank on each side of a cell.
+const CELL_PADDING: u16 = 2;
+
+/// The least width at which a wrapped last column is still read with ease.
+const LAST_COLUMN: u16 = 16;
 
 /// A piece of a line with its style.
 pub(super) type Piece<'a> = (Style, Cow<'a, str>);
@@ -148,14 +154,11 @@ impl Ui {
     pub(super) fn table(&self, header: &[&str], rows: Vec<Vec<String>>) {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
-        table.set_content_arrangement(match self.terminal {
-            true => ContentArrangement::Dynamic,
-            false => ContentArrangement::Disabled,
-        });
         table.set_header(header.iter().copied());
         for row in rows {
             table.add_row(row.iter().map(|cell| words::clean(cell).replace('\t', " ")));
         }
+        self.fit(&mut table);
         for (index, line) in table.lines().enumerate() {
             self.styled(if index == 0 { STRONG } else { PLAIN }, line.trim_end());
         }
@@ -194,6 +197,20 @@ impl Ui {
         bar.set_message(words::clean(message));
         bar.enable_steady_tick(Duration::from_millis(120));
         Spinner { bar }
+    }
+
+    /// Lets the last column wrap on a terminal that has room for the others; elsewhere each row is one line, however long.
+    fn fit(&self, table: &mut Table) {
+        let mut others = table.column_max_content_widths();
+        others.pop();
+        let taken: u16 = others.iter().map(|width| width.saturating_add(CELL_PADDING)).sum();
+        let width = if self.terminal { table.width() } else { None };
+        if width.is_none_or(|width| width < taken.saturating_add(LAST_COLUMN)) {
+            table.set_content_arrangement(ContentArrangement::Disabled);
+            return;
+        }
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_constraints(others.iter().map(|_| ColumnConstraint::ContentWidth));
     }
 
     fn out(&self, bytes: &[u8]) {

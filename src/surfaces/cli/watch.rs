@@ -22,6 +22,20 @@ pub(super) async fn watched<T>(
     after: EventSeq,
     work: impl Future<Output = Result<T, AppError>>,
 ) -> Result<T, AppError> {
+    watched_log(ui, app, Some(run), after, work).await
+}
+
+/// As [`watched`], with the events of all runs where none is named.
+///
+/// # Errors
+/// What the work met.
+pub(super) async fn watched_log<T>(
+    ui: &Ui,
+    app: &App,
+    run: Option<&RunId>,
+    after: EventSeq,
+    work: impl Future<Output = Result<T, AppError>>,
+) -> Result<T, AppError> {
     if ui.is_json() {
         return work.await;
     }
@@ -37,7 +51,7 @@ pub(super) async fn watched<T>(
         ended.cancel();
         result
     };
-    let (result, followed) = tokio::join!(work, app.follow_log(after, Some(run), &mut visit, &ended));
+    let (result, followed) = tokio::join!(work, app.follow_log(after, run, &mut visit, &ended));
     let result = result?;
     followed?;
     Ok(result)

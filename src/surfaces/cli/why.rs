@@ -13,7 +13,8 @@ use crate::app::{App, AppError};
 use crate::domain::actor::Actor;
 use crate::domain::event::Recorded;
 use crate::domain::id::{EventSeq, RunId, Version};
-use crate::domain::run::{Reason, Run};
+use crate::domain::reason::Reason;
+use crate::domain::run::Run;
 use crate::domain::state::State;
 use crate::domain::time::Timestamp;
 
@@ -95,7 +96,8 @@ fn tell(session: &Session<'_>, app: &App, run: &Run, moves: &[Move]) {
     }
     let advice = advice(run, &app.now());
     ui.line(format!("Now it is {} and waits for {}.", run.state, advice.waits_for));
-    for command in &advice.next {
+    // Whoever reads this has just typed it.
+    for command in advice.next.iter().filter(|command| !command.starts_with("agentpr why ")) {
         ui.line(format!("next: {}", ui.command(command)));
     }
 }

@@ -2,6 +2,7 @@
 
 use agentpr::adapters::process::environment::ChildEnvironment;
 use agentpr::adapters::process::overrides::{Overrides, OverridesError};
+use agentpr::adapters::process::table::RUN_MARK;
 use agentpr::domain::evidence::AttemptOutcome;
 use agentpr::ports::artifact::Artifacts;
 use agentpr::ports::worker::{Worker, WorkerError};
@@ -40,6 +41,19 @@ fn the_shipped_overrides_repeat_the_built_in_table() {
         environment.make(&id, &folder.path().join("repo"), &environment.runtime_dir(&id)).unwrap()
     };
     assert_eq!(make(shipped), make(Overrides::default()));
+}
+
+#[test]
+fn runs_of_the_same_name_in_two_stores_carry_different_marks() {
+    let (id, _) = run();
+    let mark = |folder: &tempfile::TempDir| {
+        let environment = ChildEnvironment::new(folder.path().to_owned(), &parent(), Overrides::default());
+        let place = folder.path().join("repo");
+        environment.make(&id, &place, &environment.runtime_dir(&id)).unwrap()[RUN_MARK].clone()
+    };
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    assert_ne!(mark(&one), mark(&other), "whoever carries a run's mark is ended with that run");
+    assert_eq!(mark(&one), mark(&one));
 }
 
 #[test]
@@ -122,4 +136,11 @@ fn a_home_of_the_runs_own_does_not_hide_the_toolchain() {
     assert!(!found.contains_key("RUSTUP_HOME"), "there is none");
     parent.insert("CARGO_HOME".to_owned(), "/elsewhere".to_owned());
     assert_eq!(make(&parent)["CARGO_HOME"], "/elsewhere");
+}
+
+#[test]
+fn the_engines_own_memory_and_environment_are_closed_to_its_agents() {
+    use rustix::process::{DumpableBehavior, dumpable_behavior};
+    agentpr::adapters::process::shield::close_to_neighbours();
+    assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
 }

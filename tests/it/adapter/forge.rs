@@ -50,6 +50,15 @@ async fn a_push_is_refused_when_the_branch_moved_and_is_no_act_when_it_is_there(
 }
 
 #[tokio::test]
+async fn a_branch_that_somebody_removed_is_made_again() {
+    let world = World::with(&[("a", "1\n")]);
+    let (spec, change, approved) = ready(&world).await;
+    let gone = world.forge.branch_head(&spec, &BranchName::new("main").unwrap()).await.unwrap();
+    let pushed = world.forge.push(&spec, &approved.push_permit(), gone.as_ref()).await.unwrap();
+    assert_eq!(pushed, change.head_sha);
+}
+
+#[tokio::test]
 async fn the_default_branch_is_never_pushed_to() {
     let world = World::with(&[("a", "1\n")]);
     let (id, mut spec, prepared, change) = changed(&world).await;

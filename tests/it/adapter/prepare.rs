@@ -51,8 +51,24 @@ async fn preparing_again_keeps_a_finished_clone_and_makes_an_unfinished_one_agai
     let unfinished = clone.with_file_name(format!("{id}.unfinished"));
     fs::rename(&clone, &unfinished).unwrap();
     let again = world.workspace.prepare(&id, &spec).await.unwrap();
-    assert_ne!(again.base_sha, prepared.base_sha);
+    assert_eq!(again, prepared);
     assert!(!clone.join("work").exists() && !unfinished.exists());
+}
+
+#[tokio::test]
+async fn a_deleted_workspace_is_made_again_as_it_was_captured_last() {
+    let world = World::with(&[("a", "1\n")]);
+    let (id, spec) = run();
+    let prepared = world.workspace.prepare(&id, &spec).await.unwrap();
+    let clone = PathBuf::from(&prepared.workspace);
+    put(&clone.join("work"), "kept\n");
+    let change = world.capture(&id, &spec, &prepared).await.unwrap().unwrap();
+    fs::remove_dir_all(&clone).unwrap();
+    assert_eq!(world.workspace.prepare(&id, &spec).await.unwrap(), prepared);
+    assert_eq!(fs::read_to_string(clone.join("work")).unwrap(), "kept\n");
+    assert_eq!(git(&clone, &["rev-parse", "HEAD"]).trim(), change.head_sha.as_str());
+    let again = world.capture(&id, &spec, &prepared).await.unwrap().unwrap();
+    assert_eq!(again.tree, change.tree);
 }
 
 #[tokio::test]
@@ -106,4 +122,24 @@ async fn removing_a_workspace_leaves_nothing_of_the_run() {
     assert!(!world.environment.runtime_dir(&id).exists() && !world.environment.scratch_dir(&id).exists());
     assert_eq!(git(&world.control.path(&spec.repo), &["for-each-ref"]), "");
     assert_eq!(world.workspace.remove(&spec.repo, &id).await.unwrap(), 0);
+}
+
+#[test]
+fn a_host_that_does_not_answer_is_not_waited_for_without_end() {
+    use agentpr::adapters::git::program::Git;
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let (ssh, said) = (folder.path().join("ssh"), folder.path().join("said"));
+    put(&ssh, &format!("#!/bin/sh\necho \"$@\" > {}\nexit 255\n", said.display()));
+    fs::set_permissions(&ssh, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut parent = super::world::parent();
+    let path = format!("{}:{}", folder.path().display(), parent["PATH"]);
+    parent.insert("PATH".to_owned(), path);
+    let git = Git::new(&parent);
+    let call = git.anywhere(folder.path()).question().run(["ls-remote", "--", "ssh://git@example.invalid/a"]);
+    assert!(call.output().is_err());
+    let said = fs::read_to_string(said).unwrap();
+    for option in ["BatchMode=yes", "ConnectTimeout=20", "ServerAliveInterval=15"] {
+        assert!(said.contains(option), "{said}");
+    }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use agentpr::adapters::process::group::{Ending, GroupOrder, GroupReport, run_group};
+use agentpr::adapters::process::group::{Ending, GRACE, GroupOrder, GroupReport, run_group};
 use agentpr::adapters::process::leftover::{Leftover, end_leftover};
 use agentpr::adapters::process::table::{RUN_MARK, process_ref, stat};
 use agentpr::domain::evidence::ProcessRef;
@@ -93,12 +93,14 @@ async fn the_time_limit_ends_the_whole_group() {
 async fn a_program_that_ignores_term_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let flag = folder.path().join("deaf");
-    let order = order(&folder, &format!("ignore-term\nfork-sleep 60\ntouch {}\nsleep 60", flag.display()));
+    let mut order =
+        order(&folder, &format!("ignore-term\nfork-sleep 60\ntouch {}\nsleep 60", flag.display()));
+    order.grace = GRACE;
     let stop = CancellationToken::new();
-    let begun = Instant::now();
-    let (report, ()) = tokio::join!(run_group(&order, &ignore, &stop), async {
+    let (report, begun) = tokio::join!(run_group(&order, &ignore, &stop), async {
         until("the script reached its sleep", || flag.exists()).await;
         stop.cancel();
+        Instant::now()
     });
     assert_eq!(report.ending, Ending::Stopped);
     assert!(begun.elapsed() < Duration::from_secs(2), "it took {:?}", begun.elapsed());

@@ -4,6 +4,7 @@ mod config;
 mod error;
 mod output;
 mod signal;
+mod step;
 mod verb;
 
 use crate::harness::{Answer, Sandbox};

@@ -50,7 +50,11 @@ fn an_export_is_the_log_and_its_file_is_private_and_never_replaced() {
             assert!(event.get(field).is_some(), "{field}: {event}");
         }
         assert_eq!(event["actor"], "cli:tester");
+        assert_eq!(event["hash"].as_str().map(str::len), Some(64), "{event}");
     }
+    let last = lines(&printed).pop().unwrap();
+    let shown = sandbox.json(&["show", last["run_id"].as_str().unwrap()]);
+    assert_eq!(shown["digest"], last["hash"], "the digest of a run is that of its last event");
 }
 
 #[test]

@@ -313,6 +313,17 @@ fn a_request_that_comes_too_late_ends_its_attempt_and_opens_nothing() {
 }
 
 #[test]
+fn a_persons_request_stands_when_the_engines_own_comes_later() {
+    let mut story = Story::of(driven_spec()).until(NeedsHumanReview);
+    story.begin(&Actor::engine(), Step::PrRequest);
+    story.person(Command::RequestPr { request: Box::new(request(2, 1)) });
+    story.end(StepOutcome::Requested(Box::new(request(1, 1))));
+    let Gate::Open { request: open, .. } = &story.run().gate else { panic!("{:?}", story.run().gate) };
+    assert_eq!(open.id, request(2, 1).id);
+    assert_eq!(story.run().open, None);
+}
+
+#[test]
 fn by_hand_a_passed_step_leads_where_the_operator_said() {
     let ends = |state: Option<State>| {
         let mut story = Story::of(manual_spec()).then(Command::StartDiscovery);

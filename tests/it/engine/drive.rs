@@ -177,3 +177,23 @@ async fn a_run_without_an_agent_is_left_to_its_operator() {
     let driven = scene.app.drive(&run, &scene.stop).await.unwrap();
     assert_eq!((driven.run.state, driven.wait), (State::Queued, Wait::Operator));
 }
+
+#[tokio::test]
+async fn an_order_whose_remote_carries_credentials_is_refused_and_recorded_nowhere() {
+    let scene = Scene::new();
+    let order = |remote: &str| agentpr::app::submit::RunOrder {
+        remote: Some(remote.to_owned()),
+        ..Scene::order("r1")
+    };
+    for remote in [
+        "https://me:hunter2@example.com/a/b.git",
+        "https://ghp_hunter2@example.com/a/b",
+        "SSH://git:hunter2@h/x",
+    ] {
+        let refused = scene.app.submit(order(remote), &Scene::person(), None).unwrap_err();
+        assert!(matches!(refused, AppError::Invalid(_)), "{refused}");
+        assert!(!refused.to_string().contains("hunter2"), "{refused}");
+    }
+    assert_eq!(scene.app.store().last_seq().unwrap().0, 0);
+    scene.app.submit(order("ssh://git@example.com/a/b.git"), &Scene::person(), None).unwrap();
+}

@@ -61,6 +61,15 @@ async fn small_letters_and_spaces_are_what_phones_make_of_a_token() {
 }
 
 #[tokio::test]
+async fn digits_read_as_letters_are_what_was_meant() {
+    let (scene, run, token) = Scene::at_the_gate("r1").await;
+    let mut misread = token.replace('0', "o").replacen('1', "l", 1).replace('1', "I");
+    misread.insert(9, ' ');
+    assert_ne!(misread, token);
+    scene.confirm(&run, &misread).await.unwrap();
+}
+
+#[tokio::test]
 async fn five_wrong_tokens_cancel_the_request_and_the_right_one_comes_too_late() {
     let (scene, run, token) = Scene::at_the_gate("r1").await;
     for left in [4, 3, 2, 1] {
@@ -111,6 +120,27 @@ async fn a_moved_base_makes_the_approval_stale_and_says_so() {
     let (scene, run, token) = Scene::at_the_gate("r1").await;
     scene.world.move_branch("main", 2);
     assert_eq!(scene.refusal(&run, &token).await, Rejection::Stale { drift: vec![Drift::BaseMoved] });
+    scene.nothing_left();
+}
+
+#[tokio::test]
+async fn a_base_branch_that_is_gone_ends_the_request() {
+    let (scene, run, token) = Scene::at_the_gate("r1").await;
+    scene.world.delete_branch("main");
+    let gone = Rejection::Stale { drift: vec![Drift::BaseBranch] };
+    assert_eq!(scene.refusal(&run, &token).await, gone);
+    scene.world.move_branch("main", 1);
+    assert!(matches!(scene.refusal(&run, &token).await, Rejection::Stale { .. }));
+    scene.nothing_left();
+}
+
+#[tokio::test]
+async fn a_base_branch_that_goes_after_the_confirmation_stops_the_push() {
+    let (scene, run, token) = Scene::at_the_gate("r1").await;
+    scene.confirm(&run, &token).await.unwrap();
+    scene.world.delete_branch("main");
+    let after = scene.app.complete_approved(&run, &scene.stop).await.unwrap();
+    assert_eq!(after.last_error.unwrap().reason_code, "stale");
     scene.nothing_left();
 }
 

@@ -3,6 +3,7 @@
 mod drive;
 mod gate;
 mod many;
+mod trouble;
 
 use std::sync::Arc;
 

@@ -1,5 +1,6 @@
 //! The sealed world of a test: an own directory, an empty environment, real git, the real program.
 
+pub(crate) mod faulty;
 pub(crate) mod git;
 pub(crate) mod sandbox;
 pub(crate) mod world;

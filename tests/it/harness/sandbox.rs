@@ -115,6 +115,12 @@ impl Sandbox {
         finish(self.command(args).spawn().unwrap())
     }
 
+    /// Runs the program with what a person types after its name, quotes and all.
+    pub(crate) fn types(&self, line: &str) -> Answer {
+        let words = shell_words::split(line).unwrap();
+        self.agentpr(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
     /// Runs a command that must succeed and gives its JSON document.
     #[track_caller]
     pub(crate) fn json(&self, args: &[&str]) -> Value {

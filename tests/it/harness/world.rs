@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use agentpr::adapters::store::memory::MemoryStore;
 use agentpr::app::{App, Ports, Settings};
 use agentpr::domain::evidence::{
     AttemptEvidence, AttemptOutcome, Change, CheckReport, CheckResult, CheckSource, DiffStat, LogRef,
@@ -60,6 +59,7 @@ struct State {
     agents_at_once: usize,
     most_agents_at_once: usize,
     unreachable: bool,
+    failing_pushes: u32,
     prompts: Vec<String>,
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct World {
     state: Mutex<State>,
     /// Permits let waiting agents go on.
     pub go: Semaphore,
-    /// A permit for each agent that has begun to wait.
+    /// A permit for each agent that has begun to wait, and for each push that failed.
     pub waiting: Semaphore,
     wall: AtomicU64,
     boot: AtomicU64,
@@ -108,6 +108,10 @@ impl World {
         self.lock().branches.insert(branch.to_owned(), sha(number));
     }
 
+    pub(crate) fn delete_branch(&self, branch: &str) {
+        self.lock().branches.remove(branch);
+    }
+
     pub(crate) fn pulls(&self) -> usize {
         self.lock().pulls.len()
     }
@@ -139,6 +143,11 @@ impl World {
         self.lock().unreachable = unreachable;
     }
 
+    /// Makes the next pushes fail as a remote does that cannot be reached.
+    pub(crate) fn pushes_fail(&self, count: u32) {
+        self.lock().failing_pushes = count;
+    }
+
     /// Lets time pass on both clocks.
     pub(crate) fn pass(&self, span: Duration) {
         let ms = u64::try_from(span.as_millis()).unwrap();
@@ -152,7 +161,11 @@ impl World {
     }
 
     /// An app over `store` in this world.
-    pub(crate) fn app(self: &Arc<Self>, store: &Arc<MemoryStore>, process: &str) -> Arc<App> {
+    pub(crate) fn app<S: EventStore + Upkeep + 'static>(
+        self: &Arc<Self>,
+        store: &Arc<S>,
+        process: &str,
+    ) -> Arc<App> {
         let ports = Ports {
             store: Arc::clone(store) as Arc<dyn EventStore>,
             upkeep: Arc::clone(store) as Arc<dyn Upkeep>,
@@ -443,9 +456,14 @@ impl Forge for World {
         expected: Option<&CommitSha>,
     ) -> Result<CommitSha, ForgeError> {
         let mut state = self.lock();
+        if state.failing_pushes > 0 {
+            state.failing_pushes -= 1;
+            self.waiting.add_permits(1);
+            return Err(ForgeError::Unavailable("it does not answer".to_owned()));
+        }
         let found = state.branches.get(permit.branch().as_str()).cloned();
         if found.as_ref() != Some(permit.sha()) {
-            if found.as_ref() != expected {
+            if found.is_some() && found.as_ref() != expected {
                 let found = found.map_or_else(|| "nothing".to_owned(), |sha| sha.to_string());
                 return Err(ForgeError::Moved { branch: permit.branch().to_string(), found });
             }

@@ -101,20 +101,8 @@ fn a_newer_or_damaged_store_is_refused_by_name_and_left_as_it_is() {
 #[test]
 fn a_full_disk_is_said_and_loses_nothing() {
     let scene = Scene::new();
-    let _made = scene
-        .sandbox
-        .agentpr(&[
-            "create-run",
-            "--owner",
-            "acme",
-            "--repo",
-            "parser",
-            "--prompt-version",
-            "v1",
-            "--run-id",
-            "r1",
-        ])
-        .ok();
+    let _made =
+        scene.sandbox.types("create-run --owner acme --repo parser --prompt-version v1 --run-id r1").ok();
     // A limit on the size of files is what a full disk is to a program: writing fails in the middle.
     let program = env!("CARGO_BIN_EXE_agentpr");
     let script = format!(
@@ -128,20 +116,8 @@ fn a_full_disk_is_said_and_loses_nothing() {
     assert!(answer.json()["error"].as_str().unwrap().contains("written"), "{}", answer.stdout);
     assert_eq!(scene.sandbox.state("r1"), "QUEUED");
     assert_eq!(scene.sandbox.json(&["verify-log"])["ok"], true);
-    let _now = scene
-        .sandbox
-        .agentpr(&[
-            "create-run",
-            "--owner",
-            "acme",
-            "--repo",
-            "parser",
-            "--prompt-version",
-            "v1",
-            "--run-id",
-            "r2",
-        ])
-        .ok();
+    let _now =
+        scene.sandbox.types("create-run --owner acme --repo parser --prompt-version v1 --run-id r2").ok();
 }
 
 #[test]
@@ -198,38 +174,15 @@ fn seal(command: &mut std::process::Command, scene: &Scene) {
 #[test]
 fn unknown_runs_and_illegal_moves_are_told_apart() {
     let scene = Scene::new();
-    let answer = scene.sandbox.agentpr(&["--json", "show-run", "--run-id", "nobody"]).code(4);
+    let answer = scene.sandbox.types("--json show-run --run-id nobody").code(4);
     assert_eq!(answer.json()["code"], "no_such_run");
-    let _made = scene
-        .sandbox
-        .agentpr(&[
-            "create-run",
-            "--owner",
-            "acme",
-            "--repo",
-            "parser",
-            "--prompt-version",
-            "v1",
-            "--run-id",
-            "r1",
-        ])
-        .ok();
-    let answer = scene.sandbox.agentpr(&["--json", "mark-done", "--run-id", "r1"]).code(1);
+    let _made =
+        scene.sandbox.types("create-run --owner acme --repo parser --prompt-version v1 --run-id r1").ok();
+    let answer = scene.sandbox.types("--json mark-done --run-id r1").code(1);
     assert_eq!(answer.json()["code"], "illegal_transition");
     let answer = scene
         .sandbox
-        .agentpr(&[
-            "--json",
-            "create-run",
-            "--owner",
-            "acme",
-            "--repo",
-            "parser",
-            "--prompt-version",
-            "v1",
-            "--run-id",
-            "r1",
-        ])
+        .types("--json create-run --owner acme --repo parser --prompt-version v1 --run-id r1")
         .code(5);
     assert_eq!(answer.json()["code"], "run_exists");
     let key = ["--idempotency-key", "k1"];

@@ -2,9 +2,12 @@
 
 mod bad_input;
 mod demo;
+mod documents;
 mod gate;
+mod iteration;
 mod neighbours;
 mod quick_start;
+mod terminal;
 mod unattended;
 
 use std::path::PathBuf;
@@ -34,25 +37,17 @@ impl Scene {
         Self { sandbox, remote, agent }
     }
 
+    /// Submits a run on `acme/parser` with that agent and what else is typed.
+    fn submit(&self, run: &str, agent: &str, more: &str) {
+        let agent = shell_words::quote(agent);
+        let order = format!("--owner acme --repo parser --run-id {run} --task 'Say 42' --check '{CHECK}'");
+        let _run = self.sandbox.types(&format!("submit {order} --agent {agent} {more}")).ok();
+    }
+
     /// A driven run that waits at the gate.
     fn at_the_gate(&self, run: &str) {
-        let submitted = self.sandbox.agentpr(&[
-            "submit",
-            "--owner",
-            "acme",
-            "--repo",
-            "parser",
-            "--run-id",
-            run,
-            "--task",
-            "Say 42",
-            "--agent",
-            &self.agent,
-            "--check",
-            CHECK,
-        ]);
-        let _run = submitted.ok();
-        let _ticked = self.sandbox.agentpr(&["manager-tick", "--run-id", run]).ok();
+        self.submit(run, &self.agent, "");
+        let _ticked = self.sandbox.types(&format!("manager-tick --run-id {run}")).ok();
         assert_eq!(self.sandbox.state(run), "NEEDS_HUMAN_REVIEW");
     }
 

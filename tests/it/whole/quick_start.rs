@@ -17,7 +17,7 @@ fn the_quick_start_runs_as_it_is_written() {
     let body = sandbox.write("body.md", "It said 41.\n").display().to_string();
 
     let _made = sandbox.agentpr(&["init-db"]).ok();
-    let _healthy = sandbox.agentpr(&["doctor", "--skip-network-check", "--no-require-gh-auth"]).ok();
+    let _healthy = sandbox.types("doctor --skip-network-check --no-require-gh-auth").ok();
     let created = sandbox.json(&[
         "create-run",
         "--owner",

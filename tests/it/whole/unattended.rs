@@ -19,22 +19,7 @@ fn a_submitted_run_is_driven_to_the_gate_and_nothing_is_pushed() {
 #[test]
 fn the_token_of_a_tick_is_said_once_and_opens_the_gate() {
     let scene = Scene::new();
-    let submitted = scene.sandbox.agentpr(&[
-        "submit",
-        "--owner",
-        "acme",
-        "--repo",
-        "parser",
-        "--run-id",
-        "r1",
-        "--task",
-        "Say 42",
-        "--agent",
-        &scene.agent,
-        "--check",
-        super::CHECK,
-    ]);
-    let _run = submitted.ok();
+    scene.submit("r1", &scene.agent, "");
     let ticked = scene.sandbox.agentpr(&["manager-tick"]).ok();
     let words: Vec<&str> = ticked.stderr.split_whitespace().collect();
     let at = words.iter().position(|word| *word == "--confirm-token").unwrap();
@@ -58,22 +43,7 @@ fn the_token_of_a_tick_is_said_once_and_opens_the_gate() {
 fn a_loop_drives_what_is_submitted_while_it_runs_and_ends_when_told() {
     let scene = Scene::new();
     let child = scene.sandbox.command(&["run-manager-loop", "--interval-sec", "600"]).spawn().unwrap();
-    let submitted = scene.sandbox.agentpr(&[
-        "submit",
-        "--owner",
-        "acme",
-        "--repo",
-        "parser",
-        "--run-id",
-        "late",
-        "--task",
-        "Say 42",
-        "--agent",
-        &scene.agent,
-        "--check",
-        super::CHECK,
-    ]);
-    let _run = submitted.ok();
+    scene.submit("late", &scene.agent, "");
     let reached = (0..600).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(50));
         scene.sandbox.state("late") == "NEEDS_HUMAN_REVIEW"
@@ -89,24 +59,7 @@ fn a_loop_drives_what_is_submitted_while_it_runs_and_ends_when_told() {
 fn an_agent_that_breaks_the_check_ends_at_a_person_with_the_reason() {
     let scene = Scene::new();
     let agent = scene.sandbox.fake_agent("bad.script", "append answer.txt 43\n");
-    let submitted = scene.sandbox.agentpr(&[
-        "submit",
-        "--owner",
-        "acme",
-        "--repo",
-        "parser",
-        "--run-id",
-        "r1",
-        "--task",
-        "Say 42",
-        "--agent",
-        &agent,
-        "--check",
-        super::CHECK,
-        "--max-iteration-count",
-        "1",
-    ]);
-    let _run = submitted.ok();
+    scene.submit("r1", &agent, "--max-iteration-count 1");
     let _ticked = scene.sandbox.agentpr(&["manager-tick"]);
     let shown = scene.sandbox.json(&["show", "r1"]);
     assert_eq!(shown["state"], "NEEDS_HUMAN_REVIEW", "{shown}");
@@ -149,4 +102,16 @@ fn run_on_a_persons_own_repository_stops_at_the_gate_without_a_terminal() {
 
 fn checked_out(own: &Path) -> String {
     std::fs::read_to_string(own.join("answer.txt")).unwrap().trim().to_owned()
+}
+
+#[test]
+fn run_on_something_that_is_no_repository_says_what_to_name() {
+    let scene = Scene::new();
+    git::git(scene.sandbox.path(), &["init", "--quiet", "empty"]);
+    for place in ["empty", "nowhere", "forge"] {
+        let answer = scene.sandbox.agentpr(&["run", "--repo", place, "--task", "t", "--agent", &scene.agent]);
+        let answer = answer.code(2);
+        assert!(answer.stderr.contains("--repo"), "{place}: {}", answer.stderr);
+    }
+    assert!(scene.sandbox.json(&["list"])["runs"].as_array().unwrap().is_empty());
 }

@@ -35,7 +35,7 @@ use self::open::Mode;
 pub use self::schema::SCHEMA;
 use self::transaction::Transaction;
 use crate::domain::event::Recorded;
-use crate::domain::id::{EventSeq, IdempotencyKey, RunId, Version};
+use crate::domain::id::{Digest, EventSeq, IdempotencyKey, RunId, Version};
 use crate::domain::projection::{ArtifactRow, AttemptRow, RunRow};
 use crate::domain::time::Moment;
 use crate::ports::store::{
@@ -173,6 +173,10 @@ impl EventStore for SqliteStore {
 
     fn events_after(&self, after: EventSeq, limit: usize) -> Result<Vec<Recorded>, StoreError> {
         self.read(|db| read::events_after(db, after, limit))
+    }
+
+    fn digests_after(&self, after: EventSeq, limit: usize) -> Result<Vec<(EventSeq, Digest)>, StoreError> {
+        self.read(|db| read::digests_after(db, after, limit))
     }
 
     fn last_seq(&self) -> Result<EventSeq, StoreError> {

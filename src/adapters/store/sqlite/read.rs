@@ -8,8 +8,9 @@ use super::error::Trouble;
 use super::event_row::StoredEvent;
 use super::rows;
 use super::values::{int, number};
+use crate::adapters::store::chain::Hash;
 use crate::domain::event::Recorded;
-use crate::domain::id::{EventSeq, IdempotencyKey, RunId, Version};
+use crate::domain::id::{Digest, EventSeq, IdempotencyKey, RunId, Version};
 use crate::domain::projection::RunRow;
 use crate::domain::state::State;
 use crate::ports::store::RunQuery;
@@ -22,6 +23,23 @@ pub(super) fn events_of(db: &Connection, run: &RunId, after: Version) -> Result<
 pub(super) fn events_after(db: &Connection, after: EventSeq, limit: usize) -> Result<Vec<Recorded>, Trouble> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     events(db, "seq > ?1 ORDER BY seq LIMIT ?2", params![int(after.0), limit])
+}
+
+pub(super) fn digests_after(
+    db: &Connection,
+    after: EventSeq,
+    limit: usize,
+) -> Result<Vec<(EventSeq, Digest)>, Trouble> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement =
+        db.prepare_cached("SELECT seq, hash FROM events WHERE seq > ?1 ORDER BY seq LIMIT ?2")?;
+    let mut found = statement.query(params![int(after.0), limit])?;
+    let mut digests = Vec::new();
+    while let Some(row) = found.next()? {
+        let hash: Hash = row.get(1)?;
+        digests.push((EventSeq(number(row.get(0)?)?), Digest::new(hex::encode(hash))?));
+    }
+    Ok(digests)
 }
 
 pub(super) fn event_with_key(

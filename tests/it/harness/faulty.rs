@@ -1,0 +1,120 @@
+//! A store that refuses on demand, as a full disk or a locked file does.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use agentpr::adapters::store::memory::MemoryStore;
+use agentpr::domain::event::Recorded;
+use agentpr::domain::id::{Digest, EventSeq, IdempotencyKey, RunId, Version};
+use agentpr::domain::projection::{ArtifactRow, AttemptRow, RunRow};
+use agentpr::domain::time::Moment;
+use agentpr::ports::store::{
+    Append, EventStore, Lease, LeaseOwner, RebuildReport, RunQuery, StoreError, Upkeep, VerifyReport,
+};
+
+/// A [`MemoryStore`] behind two switches.
+pub(crate) struct FaultyStore {
+    inner: Arc<MemoryStore>,
+    unreadable: AtomicBool,
+    /// Appends until the disk is full; negative is never.
+    room: AtomicI64,
+}
+
+impl FaultyStore {
+    pub(crate) fn over(inner: &Arc<MemoryStore>) -> Arc<Self> {
+        let inner = Arc::clone(inner);
+        Arc::new(Self { inner, unreadable: AtomicBool::new(false), room: AtomicI64::new(-1) })
+    }
+
+    /// Makes lists of runs unreadable, or readable again.
+    pub(crate) fn unreadable(&self, unreadable: bool) {
+        self.unreadable.store(unreadable, Ordering::SeqCst);
+    }
+
+    /// Takes this many more appends and then none; `-1` takes them all again.
+    pub(crate) fn room_for(&self, appends: i64) {
+        self.room.store(appends, Ordering::SeqCst);
+    }
+}
+
+impl EventStore for FaultyStore {
+    fn append(&self, append: &Append) -> Result<Vec<Recorded>, StoreError> {
+        match self.room.load(Ordering::SeqCst) {
+            0 => {
+                return Err(StoreError::Unavailable {
+                    action: "written",
+                    why: "the disk is full".to_owned(),
+                });
+            }
+            room if room > 0 => self.room.store(room - 1, Ordering::SeqCst),
+            _ => {}
+        }
+        self.inner.append(append)
+    }
+
+    fn events_of(&self, run: &RunId, after: Version) -> Result<Vec<Recorded>, StoreError> {
+        self.inner.events_of(run, after)
+    }
+
+    fn events_after(&self, after: EventSeq, limit: usize) -> Result<Vec<Recorded>, StoreError> {
+        self.inner.events_after(after, limit)
+    }
+
+    fn digests_after(&self, after: EventSeq, limit: usize) -> Result<Vec<(EventSeq, Digest)>, StoreError> {
+        self.inner.digests_after(after, limit)
+    }
+
+    fn last_seq(&self) -> Result<EventSeq, StoreError> {
+        self.inner.last_seq()
+    }
+
+    fn event_with_key(&self, run: &RunId, key: &IdempotencyKey) -> Result<Option<Recorded>, StoreError> {
+        self.inner.event_with_key(run, key)
+    }
+
+    fn run_row(&self, run: &RunId) -> Result<Option<RunRow>, StoreError> {
+        self.inner.run_row(run)
+    }
+
+    fn run_rows(&self, query: &RunQuery) -> Result<Vec<RunRow>, StoreError> {
+        if self.unreadable.load(Ordering::SeqCst) {
+            return Err(StoreError::Unavailable { action: "read", why: "it is locked".to_owned() });
+        }
+        self.inner.run_rows(query)
+    }
+
+    fn attempts_of(&self, run: &RunId) -> Result<Vec<AttemptRow>, StoreError> {
+        self.inner.attempts_of(run)
+    }
+
+    fn artifacts_of(&self, run: &RunId) -> Result<Vec<ArtifactRow>, StoreError> {
+        self.inner.artifacts_of(run)
+    }
+
+    fn take_lease(&self, run: &RunId, owner: &LeaseOwner, now: &Moment) -> Result<Lease, StoreError> {
+        self.inner.take_lease(run, owner, now)
+    }
+
+    fn release_lease(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.inner.release_lease(lease)
+    }
+
+    fn change_mark(&self) -> Result<u64, StoreError> {
+        self.inner.change_mark()
+    }
+}
+
+impl Upkeep for FaultyStore {
+    fn verify(&self) -> Result<VerifyReport, StoreError> {
+        self.inner.verify()
+    }
+
+    fn rebuild(&self) -> Result<RebuildReport, StoreError> {
+        self.inner.rebuild()
+    }
+
+    fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        self.inner.backup(to)
+    }
+}
