@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::arg::RunArg;
+use super::arg::{self, RunArg};
 use super::error::{CliError, Outcome};
 use super::exit::Exit;
 use super::session::Session;
@@ -20,7 +20,7 @@ use crate::domain::run::Run;
 pub(super) struct Args {
     #[command(flatten)]
     run: RunArg,
-    /// The token of the open request; without it a new request is made and its token shown here
+    /// The token of the open request, `-` reads it from standard input; without it a new request is made and its token shown here
     #[arg(long, visible_alias = "confirm-token")]
     token: Option<String>,
     /// Confirm the second time without being asked; needs --token
@@ -67,7 +67,7 @@ fn confirm(session: &Session<'_>, app: &App, args: &Args, run: &RunId) -> Result
         ask_first(ui, app, run, request)?;
     }
     let token = match (&args.token, issued) {
-        (Some(token), _) => token.clone(),
+        (Some(given), _) => arg::token(given)?,
         (None, Some(token)) => ask_token(ui, app, run, &token)?,
         (None, None) => String::new(),
     };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::arg::{RunOption, text_file};
+use super::arg::{RunOption, text_file, token};
 use super::error::{CliError, Outcome};
 use super::exit::Exit;
 use super::session::Session;
@@ -26,7 +26,7 @@ pub(super) struct Args {
     /// The file the request was written to; compared with the log, never believed
     #[arg(long, value_name = "PATH")]
     request_file: Option<PathBuf>,
-    /// The token that was shown with the request
+    /// The token that was shown with the request; `-` reads it from standard input
     #[arg(long, value_name = "TOKEN")]
     confirm_token: String,
     /// Say that you looked at the change and want the pull request
@@ -52,7 +52,8 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
         Some(path) => Some(claimed(path, &before)?),
         None => None,
     };
-    let confirmation = Confirmation { token: args.confirm_token.clone(), confirmed: args.confirm, claimed };
+    let token = token(&args.confirm_token)?;
+    let confirmation = Confirmation { token, confirmed: args.confirm, claimed };
     let run = confirm(session, &app, &confirmation, &before)?;
     say(session, &app, &run);
     Ok(Exit::Ok)

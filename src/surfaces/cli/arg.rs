@@ -45,6 +45,14 @@ pub(super) struct KeyArg {
     pub(super) idempotency_key: Option<IdempotencyKey>,
 }
 
+/// A token as it was given; `-` reads it from standard input, where no list of processes shows it.
+pub(super) fn token(given: &str) -> Result<String, CliError> {
+    match given {
+        "-" => text_file("token", Path::new("-"), 1024).map(|text| text.trim().to_owned()),
+        token => Ok(token.to_owned()),
+    }
+}
+
 /// Reads a text from a file, or from standard input for `-`, at most `limit` bytes.
 ///
 /// Nothing that is not a text is taken: no NUL, no bytes that are not UTF-8.

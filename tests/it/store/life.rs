@@ -143,7 +143,7 @@ pub(crate) fn prepared() -> Prepared {
     Prepared {
         base_branch: "main".parse().unwrap(),
         base_sha: sha(1),
-        workspace: "/srv/agentpr/work/acme/widget/run".to_owned(),
+        workspace: "/srv/agentpr/workspaces/acme/widget/run".to_owned(),
         remote: "https://github.com/acme/widget".to_owned(),
     }
 }

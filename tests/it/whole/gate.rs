@@ -1,6 +1,8 @@
 //! The gate at the command line: each refusal with its own reason and exit code, and the remote as it was.
 
 use std::fs;
+use std::io::Write;
+use std::process::Stdio;
 
 use agentpr::adapters::store::sqlite::SqliteStore;
 use agentpr::domain::actor::Actor;
@@ -61,6 +63,18 @@ fn each_refusal_has_its_reason_and_leaves_the_remote_alone() {
     refused(scene.approve("r1", "WRONG", &file), 3, "too_many_wrong_tokens");
     refused(scene.approve("r1", &token, &file), 3, "too_many_wrong_tokens");
     assert_eq!(git::all_refs(&scene.remote), before);
+}
+
+#[test]
+fn a_token_can_come_by_a_way_that_no_list_of_processes_shows() {
+    let scene = Scene::new();
+    scene.at_the_gate("r1");
+    let (token, _) = scene.ask("r1");
+    let args = ["approve-open-pr", "--run-id", "r1", "--confirm-token", "-", "--confirm"];
+    let mut child = scene.sandbox.command(&args).stdin(Stdio::piped()).spawn().unwrap();
+    writeln!(child.stdin.take().unwrap(), "{token}").unwrap();
+    let _opened = crate::harness::sandbox::finish(child).ok();
+    assert_eq!(git::pull_requests(&scene.remote), [1]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 INSERT INTO runs (run_id, repo, prompt_version, title, state, reason, last_error, pr_number, version, last_seq, created_at, updated_at, head_hash) VALUES
     ('newer', 'acme/widget', 'v1', 'Round half to even in the price column', 'DISCOVERY', 'discovery_started', NULL, NULL, 3, 4, 1700000000000, 1700000002000, X'FB6EAFE43553E9F0E94C91E5484ACE0DDBAB9518CE3A0750A7901DDE82025382');
 INSERT INTO runs (run_id, repo, prompt_version, title, state, reason, last_error, pr_number, version, last_seq, created_at, updated_at, head_hash) VALUES
-    ('older', 'acme/widget', 'v1', 'Round half to even in the price column', 'IMPLEMENTING', 'implementation_started', NULL, NULL, 12, 15, 1700000000000, 1700000011000, X'8BB3AFFD58EFFF04278FFA5CCAC021412EF11824BD536D25E9C2F6606706A183');
+    ('older', 'acme/widget', 'v1', 'Round half to even in the price column', 'IMPLEMENTING', 'implementation_started', NULL, NULL, 12, 15, 1700000000000, 1700000011000, X'CD33DD91CBFC45F2849C6FDB1B7E55A2E0F00C851DD40E2263676C3F05D08529');
 INSERT INTO attempts (seq, run_id, no, step, started_at, ended_at, outcome, exit_code, duration_ms, log, message) VALUES
     (4, 'newer', 1, 'prepare', 1700000002000, NULL, NULL, NULL, 0, NULL, '');
 INSERT INTO attempts (seq, run_id, no, step, started_at, ended_at, outcome, exit_code, duration_ms, log, message) VALUES
