@@ -314,14 +314,22 @@ impl Link<'_> {
 
     /// The text behind a ref of the remote, copied into the control repository unless it is there already.
     fn fetch(&self, blob: &str, name: &str) -> Result<String, ForgeError> {
-        if self.git().run(["cat-file", "-e"]).arg(blob).output().is_err() {
-            let call =
-                self.git().transfer().run(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--"]);
-            call.arg(self.remote.address()).arg(name).output().map_err(|err| self.unreachable(&err))?;
-        }
-        let read = self.git().run(["cat-file", "blob"]).arg(blob).output();
-        let bytes = read.map_err(|err| self.unreachable(&err))?.stdout;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        let read = || self.git().run(["cat-file", "blob"]).arg(blob).output();
+        let there = match read() {
+            Ok(there) => there,
+            Err(_) => {
+                let call = self.git().transfer().run([
+                    "fetch",
+                    "--quiet",
+                    "--no-tags",
+                    "--no-write-fetch-head",
+                    "--",
+                ]);
+                call.arg(self.remote.address()).arg(name).output().map_err(|err| self.unreachable(&err))?;
+                read().map_err(|err| self.unreachable(&err))?
+            }
+        };
+        Ok(String::from_utf8_lossy(&there.stdout).into_owned())
     }
 
     fn unreachable(&self, err: &GitError) -> ForgeError {
