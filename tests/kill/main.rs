@@ -1,7 +1,7 @@
 //! The kill test: the program is ended by SIGKILL at every named point of a full run, and at random moments, again and
 //! again; after each death the log is audited and the next start goes on.
 //!
-//! `AGENTPR_KILL_CYCLES` says how many random deaths there are (120 unless set, beside some 80 named ones); `AGENTPR_KILL_SEED`
+//! `AGENTPR_KILL_CYCLES` says how many random deaths there are (150 unless set, beside some 60 named ones); `AGENTPR_KILL_SEED`
 //! repeats a sequence that failed. Two thousand by hand: `AGENTPR_KILL_CYCLES=2000 cargo test --test kill`.
 
 #![expect(clippy::disallowed_methods, reason = "a test reads its own variables and starts real programs")]
@@ -49,7 +49,7 @@ fn a_death_at_any_named_point_loses_nothing_and_the_next_start_goes_on() {
 
 #[test]
 fn deaths_at_random_moments_lose_nothing_and_every_run_comes_to_an_end() {
-    let cycles: u32 = number("AGENTPR_KILL_CYCLES").unwrap_or(120);
+    let cycles: u32 = number("AGENTPR_KILL_CYCLES").unwrap_or(150);
     let seed = number("AGENTPR_KILL_SEED").unwrap_or_else(|| u64::from(std::process::id()));
     println!("AGENTPR_KILL_SEED={seed}");
     let mut story = Story::new("random");
