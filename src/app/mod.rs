@@ -1,8 +1,8 @@
 //! The app: the only way in for surfaces, and the engine that moves runs on.
 //!
 //! Read in this order: [`execute`] (decide, append, fold), [`hold`] (one performer per run), [`perform`] (one file per
-//! effect), [`drive`] (a run until it waits), [`engine`] (all runs), [`gate`], [`hand`] (the seed's verbs done by hand),
-//! [`views`] (what surfaces show). The app names ports and the domain, and no technology.
+//! effect), [`drive`] (a run until it waits), [`engine`] (all runs), [`gate`], [`agent_step`] and [`finish`] (the seed's verbs
+//! done by hand), [`views`] (what surfaces show). The app names ports and the domain, and no technology.
 
 pub mod agent_step;
 pub mod doctor;

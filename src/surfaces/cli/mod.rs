@@ -1,4 +1,4 @@
-//! The command line: one file for each command, [`ui`] prints, [`error`] phrases, and nothing here decides.
+//! The command line: one file for each command, `ui` prints, `error` phrases, and nothing here decides.
 
 mod agent_step;
 mod approve;

@@ -1,7 +1,7 @@
 //! The store in one SQLite file: write-ahead log, full synchronisation, one writer and one reader connection.
 //!
-//! Read in this order: [`open`] (the file and its settings), [`schema`] (migrations), [`append`] and [`commit`] (the way
-//! in), [`read`] (the way out), [`lease`], and for upkeep [`replay`], [`verify`], [`rebuild`], [`backup`]. No type of the
+//! Read in this order: `open` (the file and its settings), `schema` (migrations), `append` and `commit` (the way
+//! in), `read` (the way out), `lease`, and for upkeep `replay`, `verify`, `rebuild`, `backup`. No type of the
 //! SQLite library leaves this folder, and no file handle but SQLite's own is ever closed on a store that is open: closing
 //! one would drop SQLite's locks (POSIX).
 
