@@ -99,6 +99,8 @@ pub enum Command {
     RecordReview {
         /// The review's state, lower-case.
         state: String,
+        /// The commit it is about.
+        head_sha: Option<CommitSha>,
     },
     /// Call the run done.
     MarkDone,
@@ -301,7 +303,9 @@ impl Command {
             (Self::RecordCheck { conclusion, head_sha, pr_number }, Event::CheckRecorded(body)) => {
                 *conclusion == body.conclusion && *head_sha == body.head_sha && *pr_number == body.pr_number
             }
-            (Self::RecordReview { state }, Event::ReviewRecorded(body)) => *state == body.state,
+            (Self::RecordReview { state, head_sha }, Event::ReviewRecorded(body)) => {
+                *state == body.state && *head_sha == body.head_sha
+            }
             (Self::Resume { target }, Event::Resumed(body)) => target.is_none_or(|t| t == body.target_state),
             (Self::Retry { target }, Event::Retried(body)) => target.is_none_or(|t| t == body.target_state),
             (Self::Cancel { reason }, Event::Cancelled(body)) => *reason == body.reason,

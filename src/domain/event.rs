@@ -245,6 +245,9 @@ events! {
     ReviewRecorded = "github.review.submitted" / 1 {
         /// The review's state, lower-case.
         state: String,
+        /// The commit it was about; `None` when the teller did not say.
+        #[serde(default)]
+        head_sha: Option<CommitSha>,
     }
     /// A person, or the forge, called it done.
     MarkedDone = "command.mark.done" / 1 {}

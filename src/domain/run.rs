@@ -76,8 +76,10 @@ pub struct Run {
     pub forge_checks: Option<(Option<CommitSha>, String)>,
     /// The forge's check told last, whatever it was about.
     pub last_check: Option<(Option<CommitSha>, String)>,
-    /// The newest review's state.
+    /// The state of the newest review of what is at the remote.
     pub review: Option<String>,
+    /// The review told last, whatever it was about.
+    pub last_review: Option<(Option<CommitSha>, String)>,
     /// Whether a change was captured that no check and no person has looked at yet.
     pub fresh_change: bool,
 }
@@ -195,6 +197,7 @@ impl Run {
             forge_checks: None,
             last_check: None,
             review: None,
+            last_review: None,
             fresh_change: false,
         };
         Ok(run)
@@ -242,6 +245,14 @@ impl Run {
             Move::To(state) => Some(state),
             Move::Stay | Move::Behind(_) => Some(self.state),
             Move::Illegal => None,
+        }
+    }
+
+    /// Whether a fact of the forge is about the commit at the remote; one that names no commit is taken to be.
+    fn is_head(&self, told: Option<&CommitSha>) -> bool {
+        match (told, &self.pushed) {
+            (Some(told), Some(pushed)) => *told == pushed.sha,
+            (told, _) => told.is_none(),
         }
     }
 
@@ -348,6 +359,7 @@ impl Run {
             Event::Pushed(body) => {
                 self.pushed = Some(PushedBranch { branch: body.branch.clone(), sha: body.sha.clone() });
                 self.forge_checks = None;
+                self.review = None;
             }
             Event::PrLinked(body) => {
                 self.pr = Some(PullRequest { number: body.pr_number, url: body.url.clone() });
@@ -358,16 +370,18 @@ impl Run {
                 }
             }
             Event::CheckRecorded(body) => {
-                let about_head = match (&body.head_sha, &self.pushed) {
-                    (Some(told), Some(pushed)) => *told == pushed.sha,
-                    (told, _) => told.is_none(),
-                };
-                if about_head && conclusion(&body.conclusion) != Conclusion::Unknown {
+                if self.is_head(body.head_sha.as_ref()) && conclusion(&body.conclusion) != Conclusion::Unknown
+                {
                     self.forge_checks = Some((body.head_sha.clone(), body.conclusion.clone()));
                 }
                 self.last_check = Some((body.head_sha.clone(), body.conclusion.clone()));
             }
-            Event::ReviewRecorded(body) => self.review = Some(body.state.clone()),
+            Event::ReviewRecorded(body) => {
+                if self.is_head(body.head_sha.as_ref()) {
+                    self.review = Some(body.state.clone());
+                }
+                self.last_review = Some((body.head_sha.clone(), body.state.clone()));
+            }
             // A person stepped in: the run gets its rounds, its patience and its time back.
             Event::Retried(_) | Event::Resumed(_) => {
                 self.fix_rounds = 0;

@@ -4,6 +4,7 @@
 //! facts as observations and is moved by persons only; a finished run is moved by nothing.
 
 use super::event::Event;
+use super::id::CommitSha;
 use super::run::Run;
 use super::state::State;
 
@@ -41,6 +42,15 @@ impl<'a> Position<'a> {
             paused_from: run.paused_from,
             delivers_nothing: run.spec.delivery == super::spec::Delivery::None,
             head_sha: run.pushed.as_ref().map(|pushed| pushed.sha.as_str()),
+        }
+    }
+
+    /// Whether a fact of the forge is about the commit at the remote; one that names no commit is taken to be.
+    fn is_head(&self, told: Option<&CommitSha>) -> bool {
+        match (told, self.head_sha) {
+            (Some(told), Some(head)) => told.as_str() == head,
+            (Some(_), None) => false,
+            (None, _) => true,
         }
     }
 }
@@ -103,21 +113,16 @@ pub fn transition(position: Position<'_>, event: &Event) -> Move {
             }
         },
         Event::CheckRecorded(body) => {
-            let about_head = match (&body.head_sha, position.head_sha) {
-                (Some(told), Some(head)) => told.as_str() == head,
-                (Some(_), None) => false,
-                (None, _) => true,
-            };
-            match (state, about_head, conclusion(&body.conclusion)) {
+            match (state, position.is_head(body.head_sha.as_ref()), conclusion(&body.conclusion)) {
                 (Done | Skipped | FailedTerminal, _, _) => Move::Illegal,
                 (CiWait, true, Conclusion::Green) => Move::To(ReviewWait),
                 (CiWait | ReviewWait, true, Conclusion::Red) => Move::To(Iterating),
                 _ => Move::Stay,
             }
         }
-        Event::ReviewRecorded(body) => match state {
-            Done | Skipped | FailedTerminal => Move::Illegal,
-            CiWait | ReviewWait if body.state == "changes_requested" => Move::To(Iterating),
+        Event::ReviewRecorded(body) => match (state, position.is_head(body.head_sha.as_ref())) {
+            (Done | Skipped | FailedTerminal, _) => Move::Illegal,
+            (CiWait | ReviewWait, true) if body.state == "changes_requested" => Move::To(Iterating),
             _ => Move::Stay,
         },
         Event::MarkedDone(_) => match state {

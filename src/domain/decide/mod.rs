@@ -91,9 +91,10 @@ pub fn decide(run: Option<&Run>, command: &Command, ctx: &Ctx) -> Result<Decisio
             let known = told.into_iter().flatten().any(|(sha, last)| sha == head_sha && last == word);
             observe(run, event, known)
         }
-        Command::RecordReview { state } => {
-            let known = run.review.as_ref() == Some(state);
-            observe(run, ReviewRecorded { state: state.clone() }.into(), known)
+        Command::RecordReview { state, head_sha } => {
+            let known = run.last_review.as_ref().is_some_and(|(sha, last)| sha == head_sha && last == state);
+            let event = ReviewRecorded { state: state.clone(), head_sha: head_sha.clone() };
+            observe(run, event.into(), known)
         }
         Command::MarkDone => steer::mark_done(run, ctx),
         Command::Pause => steer::pause(run, ctx),

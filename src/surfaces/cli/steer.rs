@@ -71,6 +71,9 @@ pub(super) enum Command {
         /// `approved`, `changes_requested`, or another word of the forge
         #[arg(long, value_name = "WORD")]
         state: String,
+        /// The commit it is about
+        #[arg(long, value_name = "SHA")]
+        head_sha: Option<CommitSha>,
     },
     /// Call a run done
     #[command(display_order = 55)]
@@ -191,8 +194,9 @@ fn order(command: &Command) -> Result<Order<'_>, CliError> {
             };
             plain.order(ask, "github.check.completed")
         }
-        Command::RecordReview { plain, state } => {
-            plain.order(Ask::RecordReview { state: word("--state", state)? }, "github.review.submitted")
+        Command::RecordReview { plain, state, head_sha } => {
+            let ask = Ask::RecordReview { state: word("--state", state)?, head_sha: head_sha.clone() };
+            plain.order(ask, "github.review.submitted")
         }
         Command::MarkDone(plain) => plain.order(Ask::MarkDone, "command.mark.done"),
         Command::Pause(named) => named.order(Ask::Pause, "command.pause")?,

@@ -46,7 +46,7 @@ fn a_held_run_is_moved_by_persons_only() {
 fn a_held_run_notes_what_github_says_and_stays() {
     let from = [RunCreated { spec: manual_spec() }.into(), PausedByPerson {}.into()];
     let red = Command::RecordCheck { conclusion: "failure".to_owned(), head_sha: None, pr_number: None };
-    let asks = Command::RecordReview { state: "changes_requested".to_owned() };
+    let asks = Command::RecordReview { state: "changes_requested".to_owned(), head_sha: None };
     assert!(given(from).by(github()).when(red.clone()).moves_nothing());
     for state in [Paused, NeedsHumanReview, FailedRetryable] {
         for command in [red.clone(), asks.clone()] {

@@ -137,7 +137,10 @@ fn commands() -> impl Strategy<Value = Command> {
             head_sha: head.map(sha),
             pr_number: None,
         }),
-        1 => reviews.prop_map(|state| Command::RecordReview { state: state.to_owned() }),
+        1 => (reviews, proptest::option::of(1..4u8)).prop_map(|(state, head)| Command::RecordReview {
+            state: state.to_owned(),
+            head_sha: head.map(sha),
+        }),
         1 => proptest::option::of(states()).prop_map(|target| Command::Resume { target }),
         1 => proptest::option::of(states()).prop_map(|target| Command::Retry { target }),
     ]
@@ -290,7 +293,7 @@ fn generated_stories_get_far() {
     let mut runner = TestRunner::deterministic();
     let mut seen = std::collections::BTreeSet::new();
     let told = (specs(), prop::collection::vec(deeds(), 1..60));
-    for _ in 0..400 {
+    for _ in 0..1_000 {
         let (spec, deeds) = told.new_tree(&mut runner).unwrap().current();
         let mut story = Story::of(spec);
         for deed in &deeds {

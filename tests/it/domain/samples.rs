@@ -259,8 +259,11 @@ pub(super) fn every_event() -> Vec<(String, Event)> {
             add(&format!("{colour}, {about}"), check(word, head));
         }
     }
-    for state in ["approved", "changes_requested", "commented"] {
-        add(state, ReviewRecorded { state: state.to_owned() }.into());
+    for (about, head) in [("our head", Some(1)), ("another head", Some(2)), ("no head told", None)] {
+        for state in ["approved", "changes_requested", "commented"] {
+            let review = ReviewRecorded { state: state.to_owned(), head_sha: head.map(sha) };
+            add(&format!("{state}, {about}"), review.into());
+        }
     }
     for target_state in State::ALL {
         add(&format!("to {target_state}"), Resumed { target_state }.into());

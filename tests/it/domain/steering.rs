@@ -10,6 +10,7 @@ use agentpr::domain::next::{Due, Wait};
 use agentpr::domain::spec::{Delivery, RunSpec};
 use agentpr::domain::state::State;
 
+use super::samples::github;
 use super::samples::{
     approval, change, contract, driven_spec, failure, human, linked, manual_spec, person, pr, pushed,
     request, request_id, sha, start, step_failed,
@@ -53,8 +54,10 @@ fn the_quick_start_of_the_seed_runs_as_written() {
     assert_eq!(story.due(), Due::Wait(Wait::Approval));
     story.person(Command::Approve(approval(1, 1)));
     assert_eq!(story.due(), Due::Perform(Step::PrCreate), "it is at the remote already");
-    let story =
-        story.until(CiWait).hears("success").then(Command::RecordReview { state: "approved".to_owned() });
+    let story = story
+        .until(CiWait)
+        .hears("success")
+        .then(Command::RecordReview { state: "approved".to_owned(), head_sha: None });
     assert_eq!(story.state(), ReviewWait);
     assert_eq!(story.then(Command::MarkDone).state(), Done);
 }
@@ -284,5 +287,18 @@ fn an_occurrence_is_known_by_its_type_and_content() {
     ];
     for (command, event) in &others {
         assert!(!command.is_occurrence(event), "{}", command.name());
+    }
+}
+
+#[test]
+fn a_review_of_an_older_commit_moves_nothing() {
+    let asks = |head_sha| Command::RecordReview { state: "changes_requested".to_owned(), head_sha };
+    for state in [CiWait, ReviewWait] {
+        let mut story = in_state(state);
+        let head = story.run().pushed.as_ref().map(|pushed| pushed.sha.clone());
+        story.ask(&github(), &asks(Some(sha(0xdd)))).unwrap();
+        assert_eq!((story.state(), &story.run().review), (state, &None));
+        story.ask(&github(), &asks(head)).unwrap();
+        assert_eq!(story.state(), Iterating);
     }
 }

@@ -93,7 +93,8 @@ pub(super) fn steps_are_allowed(
     if old.state.is_held() && new.state != old.state && !person && !completes {
         return Err(format!("I10: {what} moved a held run from {} to {}", old.state, new.state));
     }
-    if let Command::RecordCheck { head_sha: Some(told), .. } = command
+    if let Command::RecordCheck { head_sha: Some(told), .. }
+    | Command::RecordReview { head_sha: Some(told), .. } = command
         && old.pushed.as_ref().is_none_or(|pushed| pushed.sha != *told)
         && new.state != old.state
     {

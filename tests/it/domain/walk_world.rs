@@ -318,7 +318,9 @@ impl Node {
             }
         }
         for state in ["changes_requested", "approved"] {
-            acts.push(ask(github(), Command::RecordReview { state: state.to_owned() }, false));
+            for head_sha in [head.clone(), Some(sha(0xdd)), None] {
+                acts.push(ask(github(), Command::RecordReview { state: state.to_owned(), head_sha }, false));
+            }
         }
         acts.push(ask(github(), Command::MarkDone, false));
     }
