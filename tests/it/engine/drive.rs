@@ -1,6 +1,5 @@
 //! One run on its way: what the engine does by itself, and where it stops.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use agentpr::app::execute::By;
@@ -95,9 +94,7 @@ async fn pausing_stops_the_agent_and_resuming_starts_it_again() {
     let scene = Scene::new();
     scene.world.agent_does(&[AgentDoes::Waits]);
     let run = scene.submit("r1");
-    let (app, stop, id) = (Arc::clone(&scene.app), scene.stop.clone(), run.clone());
-    let task = tokio::spawn(async move { app.drive(&id, &stop).await });
-    scene.world.waiting.acquire().await.unwrap().forget();
+    let task = scene.at_work(&run).await;
 
     scene.app.execute(&run, &Command::Pause, &By::actor(Scene::person())).unwrap();
     let driven = task.await.unwrap().unwrap();
@@ -116,9 +113,7 @@ async fn only_one_performer_works_on_a_run_and_its_end_sets_the_other_free() {
     let scene = Scene::new();
     scene.world.agent_does(&[AgentDoes::Waits]);
     let run = scene.submit("r1");
-    let (app, stop, id) = (Arc::clone(&scene.app), scene.stop.clone(), run.clone());
-    let task = tokio::spawn(async move { app.drive(&id, &stop).await });
-    scene.world.waiting.acquire().await.unwrap().forget();
+    let task = scene.at_work(&run).await;
 
     let other = scene.world.app(&scene.store, "another engine");
     let refused = other.drive(&run, &scene.stop).await.unwrap_err();
@@ -133,9 +128,7 @@ async fn what_a_dead_performer_left_is_ended_and_done_again() {
     let scene = Scene::new();
     scene.world.agent_does(&[AgentDoes::Waits]);
     let run = scene.submit("r1");
-    let (app, stop, id) = (Arc::clone(&scene.app), scene.stop.clone(), run.clone());
-    let task = tokio::spawn(async move { app.drive(&id, &stop).await });
-    scene.world.waiting.acquire().await.unwrap().forget();
+    let task = scene.at_work(&run).await;
     // The task is cut off where it stands, as a crash would do; its lease is not given back by a dead process, but
     // expires, which the clock says.
     task.abort();

@@ -8,12 +8,14 @@ mod trouble;
 use std::sync::Arc;
 
 use agentpr::adapters::store::memory::MemoryStore;
-use agentpr::app::App;
+use agentpr::app::drive::Driven;
 use agentpr::app::submit::RunOrder;
+use agentpr::app::{App, AppError};
 use agentpr::domain::actor::Actor;
 use agentpr::domain::event::Event;
 use agentpr::domain::id::{RepoSlug, RunId, Version};
 use agentpr::domain::spec::{Delivery, Limits};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::harness::world::World;
@@ -62,6 +64,14 @@ impl Scene {
     fn submit_with(&self, name: &str, limits: Limits) -> RunId {
         let order = RunOrder { limits: Some(limits), ..Self::order(name) };
         self.app.submit(order, &Self::person(), None).unwrap().run.id
+    }
+
+    /// Drives a run until its agent is at work and waits; the task goes on.
+    async fn at_work(&self, run: &RunId) -> JoinHandle<Result<Driven, AppError>> {
+        let (app, stop, run) = (Arc::clone(&self.app), self.stop.clone(), run.clone());
+        let task = tokio::spawn(async move { app.drive(&run, &stop).await });
+        self.world.waiting.acquire().await.unwrap().forget();
+        task
     }
 
     fn names(&self, run: &RunId) -> Vec<&'static str> {
