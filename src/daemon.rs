@@ -75,7 +75,6 @@ impl Wire for Wiring {
             limits: config.limits.clone(),
             agent: config.agent.value.clone(),
             workspace_root,
-            integration_root: absolute(&config.integration_root.value)?,
         };
         Ok(App::new(ports, settings))
     }

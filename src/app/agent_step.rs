@@ -62,9 +62,7 @@ impl App {
         }
         check_target(&run, step.success)?;
         if run.prepared.is_none() {
-            return Err(AppError::Invalid(
-                "the run has no workspace yet: `agentpr run-prepare` makes one".to_owned(),
-            ));
+            return Err(AppError::NoWorkspace(run_id.clone()));
         }
         let agent =
             step.agent.clone().or_else(|| run.spec.agent.clone()).or_else(|| self.settings.agent.clone());

@@ -78,6 +78,9 @@ pub enum AppError {
     /// A template could not be filled.
     #[error("the prompt cannot be written: {0}")]
     Prompt(String),
+    /// The run was not prepared.
+    #[error("the run has no workspace yet")]
+    NoWorkspace(RunId),
     /// A task of this program ended unexpectedly.
     #[error("an internal task ended unexpectedly: {0}")]
     Internal(String),

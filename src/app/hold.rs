@@ -11,9 +11,8 @@ use super::execute::By;
 use super::{App, AppError};
 use crate::domain::actor::Actor;
 use crate::domain::command::{Command, StepOutcome};
-use crate::domain::evidence::{AttemptEvidence, Step};
+use crate::domain::evidence::AttemptEvidence;
 use crate::domain::id::RunId;
-use crate::domain::run::Run;
 use crate::domain::state::State;
 use crate::ports::store::{EventStore, LEASE_TTL, Lease, LeaseOwner, StoreError};
 
@@ -137,9 +136,4 @@ impl App {
 /// Whether work on a run in this state must end.
 fn is_stopped(state: State) -> bool {
     state == State::Paused || state.is_terminal()
-}
-
-/// Whether a step goes on although its run was stopped: what is on its way to the remote is finished and recorded.
-pub(super) fn survives_stop(run: &Run, step: Step) -> bool {
-    step.touches_the_world() && run.open.as_ref().is_some_and(|open| open.step == step)
 }

@@ -38,13 +38,10 @@ use crate::ports::store::{EventStore, LeaseOwner, Upkeep};
 use crate::ports::worker::Worker;
 use crate::ports::workspace::Workspace;
 
-pub use crate::ports::artifact::ArtifactError;
 pub use crate::ports::check::ChecksError;
 pub use crate::ports::forge::ForgeError;
 pub use crate::ports::notifier::Notifier as OperatorNotifier;
-pub use crate::ports::store::{
-    EventStore as Log, LeaseOwner as Owner, RebuildReport, RunQuery, StoreError, VerifyReport,
-};
+pub use crate::ports::store::{EventStore as Log, RunQuery, StoreError};
 pub use crate::ports::worker::WorkerError;
 pub use crate::ports::workspace::WorkspaceError;
 pub use error::AppError;
@@ -90,8 +87,6 @@ pub struct Settings {
     pub agent: Option<String>,
     /// Where workspaces are made.
     pub workspace_root: PathBuf,
-    /// Where contracts and templates of the operator lie.
-    pub integration_root: PathBuf,
 }
 
 impl App {

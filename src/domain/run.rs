@@ -248,14 +248,6 @@ impl Run {
         }
     }
 
-    /// Whether a fact of the forge is about the commit at the remote; one that names no commit is taken to be.
-    fn is_head(&self, told: Option<&CommitSha>) -> bool {
-        match (told, &self.pushed) {
-            (Some(told), Some(pushed)) => *told == pushed.sha,
-            (told, _) => told.is_none(),
-        }
-    }
-
     /// What the checks said about the newest captured change; `None` when they did not run on it.
     pub fn evidence(&self) -> Option<CheckOutcome> {
         let head = &self.change.as_ref()?.head_sha;
@@ -370,14 +362,15 @@ impl Run {
                 }
             }
             Event::CheckRecorded(body) => {
-                if self.is_head(body.head_sha.as_ref()) && conclusion(&body.conclusion) != Conclusion::Unknown
+                if Position::of(self).is_head(body.head_sha.as_ref())
+                    && conclusion(&body.conclusion) != Conclusion::Unknown
                 {
                     self.forge_checks = Some((body.head_sha.clone(), body.conclusion.clone()));
                 }
                 self.last_check = Some((body.head_sha.clone(), body.conclusion.clone()));
             }
             Event::ReviewRecorded(body) => {
-                if self.is_head(body.head_sha.as_ref()) {
+                if Position::of(self).is_head(body.head_sha.as_ref()) {
                     self.review = Some(body.state.clone());
                 }
                 self.last_review = Some((body.head_sha.clone(), body.state.clone()));

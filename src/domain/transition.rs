@@ -46,7 +46,7 @@ impl<'a> Position<'a> {
     }
 
     /// Whether a fact of the forge is about the commit at the remote; one that names no commit is taken to be.
-    fn is_head(&self, told: Option<&CommitSha>) -> bool {
+    pub(super) fn is_head(&self, told: Option<&CommitSha>) -> bool {
         match (told, self.head_sha) {
             (Some(told), Some(head)) => told.as_str() == head,
             (Some(_), None) => false,

@@ -11,6 +11,7 @@ use super::pull::PullDocument;
 use crate::adapters::git::control::ControlRepos;
 use crate::adapters::git::program::{GitCall, GitError, said};
 use crate::adapters::git::remote::{Remote, Remotes};
+use crate::adapters::process::short::ShortOutput;
 use crate::domain::gate::{Approved, PushPermit};
 use crate::domain::id::{BranchName, CommitSha, PrNumber};
 use crate::domain::spec::RunSpec;
@@ -233,19 +234,7 @@ impl Link<'_> {
         document.number = number;
         document.url = numbered(&wanted.url, number);
         let blob = self.store(&document)?;
-        let (pull, head) = (format!("{PULLS}{number}"), format!("refs/pull/{number}/head"));
-        let answer = self
-            .git()
-            .transfer()
-            .run(["push", "--no-verify", "--atomic", "--porcelain"])
-            .arg(format!("--force-with-lease={pull}:"))
-            .arg(format!("--force-with-lease={head}:"))
-            .arg("--")
-            .arg(self.remote.address())
-            .arg(format!("{blob}:{pull}"))
-            .arg(format!("{}:{head}", document.head.sha))
-            .answer()
-            .map_err(|err| ForgeError::Unavailable(err.to_string()))?;
+        let answer = self.publish(number, &blob, &document, ("", ""))?;
         if answer.code == Some(0) {
             // A row with `*` is a ref that this push made; the same push by somebody else a moment ago leaves none.
             let made = answer.stdout.split(|byte| *byte == b'\n').any(|row| row.starts_with(b"*\t"));
@@ -270,20 +259,31 @@ impl Link<'_> {
         document.url.clone_from(&ours.url);
         document.state.clone_from(&ours.state);
         let blob = self.store(&document)?;
-        let (pull, head) = (format!("{PULLS}{}", found.number), format!("refs/pull/{}/head", found.number));
-        let answer = self
-            .git()
+        let was = (found.blob.as_str(), ours.head.sha.as_str());
+        let answer = self.publish(found.number, &blob, &document, was)?;
+        Ok((answer.code == Some(0)).then_some(opened))
+    }
+
+    /// Pushes document and head of a pull request together, if both refs are where they `were`; empty is for not there.
+    fn publish(
+        &self,
+        number: PrNumber,
+        blob: &str,
+        document: &PullDocument,
+        (pull_was, head_was): (&str, &str),
+    ) -> Result<ShortOutput, ForgeError> {
+        let (pull, head) = (format!("{PULLS}{number}"), format!("refs/pull/{number}/head"));
+        self.git()
             .transfer()
-            .run(["push", "--quiet", "--no-verify", "--atomic"])
-            .arg(format!("--force-with-lease={pull}:{}", found.blob))
-            .arg(format!("--force-with-lease={head}:{}", ours.head.sha))
+            .run(["push", "--no-verify", "--atomic", "--porcelain"])
+            .arg(format!("--force-with-lease={pull}:{pull_was}"))
+            .arg(format!("--force-with-lease={head}:{head_was}"))
             .arg("--")
             .arg(self.remote.address())
             .arg(format!("{blob}:{pull}"))
             .arg(format!("{}:{head}", document.head.sha))
             .answer()
-            .map_err(|err| ForgeError::Unavailable(err.to_string()))?;
-        Ok((answer.code == Some(0)).then_some(opened))
+            .map_err(|err| ForgeError::Unavailable(err.to_string()))
     }
 
     fn store(&self, document: &PullDocument) -> Result<String, ForgeError> {

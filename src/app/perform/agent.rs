@@ -85,9 +85,7 @@ fn commit_message(run: &Run) -> String {
 impl crate::app::App {
     /// Makes a commit of the workspace as it is; `None` when nothing differs from the base.
     pub(crate) async fn capture(&self, run: &Run, message: &str) -> Result<Option<Change>, AppError> {
-        let prepared = run.prepared.as_ref().ok_or_else(|| {
-            AppError::Invalid("the run has no workspace yet: `agentpr run-prepare` makes one".to_owned())
-        })?;
+        let prepared = run.prepared.as_ref().ok_or_else(|| AppError::NoWorkspace(run.id.clone()))?;
         let order = CaptureOrder {
             run: run.id.clone(),
             repo: run.spec.repo.clone(),

@@ -10,7 +10,7 @@ mod request;
 
 use super::execute::Executed;
 use super::gate::Issued;
-use super::hold::{Hold, survives_stop};
+use super::hold::Hold;
 use super::{App, AppError};
 use crate::crash_point;
 use crate::domain::actor::Actor;
@@ -134,7 +134,8 @@ impl App {
             Step::PrCreate => publish::open_pr(&work).await,
         };
         crash_point::pass("effect_done");
-        let stopped = hold.stop.is_cancelled() && !survives_stop(&started.run, order.step);
+        // What is on its way to the remote is finished and recorded, whoever stopped the run.
+        let stopped = hold.stop.is_cancelled() && !order.step.touches_the_world();
         let done = match done {
             Err(_)
             | Ok(Done {

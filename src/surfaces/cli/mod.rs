@@ -127,7 +127,7 @@ struct Globals {
     /// Where agents work [variable: AGENTPR_BASE_DIR]
     #[arg(long, global = true, value_name = "PATH")]
     workspace_root: Option<PathBuf>,
-    /// Where contracts and templates of the operator lie [variable: AGENTPR_INTEGRATION_ROOT]
+    /// Accepted as the first agentpr had it; nothing is read from there [variable: AGENTPR_INTEGRATION_ROOT]
     #[arg(long, global = true, value_name = "PATH")]
     integration_root: Option<PathBuf>,
     /// Where store, logs and repositories lie [variable: AGENTPR_DATA_DIR]

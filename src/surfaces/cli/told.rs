@@ -53,6 +53,9 @@ pub(super) fn app(err: &AppError) -> Told {
         AppError::RequestFileMismatch { .. } => of("request_file_mismatch", Exit::Conflict)
             .hint("the file was changed after it was written; ask again with `agentpr request-open-pr`, or leave --request-file out"),
         AppError::Contended(run) => of("contended", Exit::Later).about(run, None).hint("try again in a moment"),
+        AppError::NoWorkspace(run) => {
+            of("no_workspace", Exit::Usage).about(run, None).hint(format!("agentpr run-prepare --run-id {run}"))
+        }
         AppError::Invalid(_) => of("invalid", Exit::Usage).hint("correct what was given; every command explains itself with --help"),
         AppError::InvalidId(_) => of("invalid_name", Exit::Usage).hint("correct the name and try again"),
         AppError::Unfoldable(_) => damaged(of("damaged_log", Exit::Failed)),

@@ -194,7 +194,6 @@ impl World {
             limits: Limits::default(),
             agent: None,
             workspace_root: PathBuf::from("/nowhere"),
-            integration_root: PathBuf::from("/nowhere"),
         };
         Arc::new(App::new(ports, settings))
     }
