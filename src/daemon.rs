@@ -21,6 +21,7 @@ use crate::adapters::worker::Workers;
 use crate::adapters::workspace::{CHANGE_CAP, GitWorkspace, WorkspaceSettings};
 use crate::app::{App, AppError, OperatorNotifier, Ports, Settings};
 use crate::config::{Config, Origin};
+use crate::domain::policy::Policy;
 use crate::surfaces::cli::{Access, Wire};
 
 /// Wires this machine's adapters.
@@ -73,6 +74,7 @@ impl Wire for Wiring {
             branch_prefix: config.branch_prefix.value.clone(),
             max_parallel: config.max_parallel.value,
             limits: config.limits.clone(),
+            policy: Policy::default(),
             agent: config.agent.value.clone(),
             workspace_root,
         };

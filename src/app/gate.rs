@@ -117,6 +117,9 @@ impl App {
             protected: inspection.protected,
             checks: run.evidence(),
             accepted_because,
+            findings: Vec::new(),
+            blocking: 0,
+            tier: None,
         })
     }
 

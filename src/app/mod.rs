@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use crate::domain::id::{BranchName, InvalidId, RunId};
+use crate::domain::policy::Policy;
 use crate::domain::spec::Limits;
 use crate::ports::artifact::Artifacts;
 use crate::ports::check::Checks;
@@ -83,6 +84,8 @@ pub struct Settings {
     pub max_parallel: usize,
     /// Limits of a run that brings none.
     pub limits: Limits,
+    /// Rules of a run that brings none.
+    pub policy: Policy,
     /// The agent of a submitted run that names none.
     pub agent: Option<String>,
     /// Where workspaces are made.

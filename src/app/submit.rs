@@ -5,6 +5,7 @@ use super::{App, AppError};
 use crate::domain::actor::Actor;
 use crate::domain::command::Command;
 use crate::domain::id::{BranchName, IdempotencyKey, RepoSlug, RunId};
+use crate::domain::policy::Policy;
 use crate::domain::spec::{Delivery, Limits, MAX_TASK_BYTES, RunSpec};
 
 /// An order as a person gives it; what is left out is taken from the configuration.
@@ -34,6 +35,8 @@ pub struct RunOrder {
     pub title: Option<String>,
     /// Limits; `None` takes the configured ones.
     pub limits: Option<Limits>,
+    /// The rules; `None` takes the configured ones for the repository.
+    pub policy: Option<Policy>,
 }
 
 impl App {
@@ -80,6 +83,7 @@ impl App {
             delivery: order.delivery,
             title: order.title,
             limits: order.limits.unwrap_or_else(|| self.settings.limits.clone()),
+            policy: order.policy.unwrap_or_else(|| self.settings.policy.clone()),
         };
         let by = By { actor: actor.clone(), key, fence: None };
         self.execute(&run, &Command::Create { spec: Box::new(spec) }, &by)

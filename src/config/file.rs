@@ -35,6 +35,10 @@ pub(super) struct FileLimits {
     attempt_secs: Option<u64>,
     check_secs: Option<u64>,
     max_interruptions: Option<u32>,
+    silence_secs: Option<u64>,
+    memory_mib: Option<u64>,
+    processes: Option<u32>,
+    disk_mib: Option<u64>,
 }
 
 impl FileSettings {
@@ -64,6 +68,10 @@ impl FileLimits {
             attempt_secs: self.attempt_secs.unwrap_or(default.attempt_secs),
             check_secs: self.check_secs.unwrap_or(default.check_secs),
             max_interruptions: self.max_interruptions.unwrap_or(default.max_interruptions),
+            silence_secs: self.silence_secs.unwrap_or(default.silence_secs),
+            memory_mib: self.memory_mib.unwrap_or(default.memory_mib),
+            processes: self.processes.unwrap_or(default.processes),
+            disk_mib: self.disk_mib.unwrap_or(default.disk_mib),
         };
         let named = [
             ("max_iteration_count", self.max_iteration_count.is_some()),
@@ -71,6 +79,10 @@ impl FileLimits {
             ("attempt_secs", self.attempt_secs.is_some()),
             ("check_secs", self.check_secs.is_some()),
             ("max_interruptions", self.max_interruptions.is_some()),
+            ("silence_secs", self.silence_secs.is_some()),
+            ("memory_mib", self.memory_mib.is_some()),
+            ("processes", self.processes.is_some()),
+            ("disk_mib", self.disk_mib.is_some()),
         ];
         let origin = |in_file| if in_file { Origin::File(file.to_owned()) } else { Origin::Default };
         (limits, named.into_iter().map(|(name, in_file)| (name, origin(in_file))).collect())
@@ -84,6 +96,10 @@ pub(super) fn shown(limits: &Limits, name: &str) -> String {
         "max_run_minutes" => limits.max_run_minutes.map(|minutes| minutes.to_string()).unwrap_or_default(),
         "attempt_secs" => limits.attempt_secs.to_string(),
         "check_secs" => limits.check_secs.to_string(),
+        "silence_secs" => limits.silence_secs.to_string(),
+        "memory_mib" => limits.memory_mib.to_string(),
+        "processes" => limits.processes.to_string(),
+        "disk_mib" => limits.disk_mib.to_string(),
         _ => limits.max_interruptions.to_string(),
     }
 }

@@ -2,14 +2,20 @@
 //!
 //! A command that reads the world carries what was read. [`super::decide`] answers with events or a refusal.
 
+use super::action::{ActionsReport, ActionsRequest};
+use super::confine::LimitKind;
 use super::event::Event;
 use super::evidence::{
     AttemptEvidence, AttemptOutcome, Change, CheckReport, Contract, Prepared, ProcessRef, Step,
 };
 use super::gate::{Drift, PrBinding, PrRequest};
+use super::guard::GuardReport;
 use super::id::{AttemptNo, BranchName, CommitSha, Digest, PrNumber, RequestId};
+use super::policy::Finding;
+use super::signal::Signals;
 use super::spec::RunSpec;
 use super::state::State;
+use super::verification::PinnedSpec;
 
 /// One thing asked of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +63,23 @@ pub enum Command {
     NoteChange {
         /// The change.
         change: Change,
+    },
+    /// Fix the verification contract anew, or withdraw it.
+    PinVerifySpec {
+        /// The contract.
+        spec: Option<PinnedSpec>,
+    },
+    /// Grant the interactive login the verification contract asks for.
+    GrantAuth,
+    /// Decide about actions that wait for a person.
+    DecideActions {
+        /// Whether they may run.
+        granted: bool,
+    },
+    /// Note what came of requested actions.
+    NoteActions {
+        /// What came of them.
+        report: ActionsReport,
     },
     /// Hand the run to a person.
     Escalate {
@@ -168,7 +191,12 @@ pub enum Flow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StepOutcome {
     /// The workspace is there.
-    Prepared(Prepared),
+    Prepared {
+        /// What was made.
+        prepared: Prepared,
+        /// The verification contract that was found at the base commit.
+        spec: Option<PinnedSpec>,
+    },
     /// The contract is written.
     Planned(Contract),
     /// The agent ended.
@@ -177,6 +205,8 @@ pub enum StepOutcome {
         outcome: AttemptOutcome,
         /// What it left; `None` when nothing differs from the base, or when it did not succeed.
         change: Option<Change>,
+        /// What else was seen of it.
+        seen: Box<Seen>,
         /// Who moves the run on.
         flow: Flow,
     },
@@ -184,6 +214,8 @@ pub enum StepOutcome {
     Checked {
         /// What they said.
         report: CheckReport,
+        /// What the look at the change's objects found.
+        findings: Vec<Finding>,
         /// Who moves the run on.
         flow: Flow,
     },
@@ -215,6 +247,28 @@ pub enum StepOutcome {
     Stopped,
 }
 
+/// What the engine saw of an agent's attempt besides its change.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Seen {
+    /// What the guard found; `None` where no guard looked.
+    pub guard: Option<GuardReport>,
+    /// What its transcript says.
+    pub signals: Signals,
+    /// The request for actions it left, or what became of an unusable one.
+    pub actions: Option<ActionsFound>,
+    /// The limit that ended it, wall time aside.
+    pub limit: Option<LimitKind>,
+}
+
+/// What became of a file with action requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ActionsFound {
+    /// It can be carried out.
+    Request(ActionsRequest),
+    /// It was put aside.
+    PutAside(ActionsReport),
+}
+
 /// A failed step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -241,6 +295,10 @@ impl Command {
             Self::NoteProcess { .. } => "note process",
             Self::EndAttempt { .. } => "end attempt",
             Self::NoteChange { .. } => "note change",
+            Self::PinVerifySpec { .. } => "pin verify spec",
+            Self::GrantAuth => "grant auth",
+            Self::DecideActions { .. } => "decide actions",
+            Self::NoteActions { .. } => "note actions",
             Self::Escalate { .. } => "escalate",
             Self::RequestPr { .. } => "request pr",
             Self::Approve(_) => "approve",
@@ -269,6 +327,10 @@ impl Command {
         "note process",
         "end attempt",
         "note change",
+        "pin verify spec",
+        "grant auth",
+        "decide actions",
+        "note actions",
         "escalate",
         "request pr",
         "approve",

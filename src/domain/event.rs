@@ -7,18 +7,22 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::action::{ActionsReport, ActionsRequest};
 use super::actor::Actor;
 use super::evidence::{
     AttemptEvidence, AttemptOutcome, Change, CheckReport, Contract, Prepared, ProcessRef, Step,
 };
 use super::gate::{CancelReason, Drift, PrRequest};
+use super::guard::GuardReport;
 use super::id::{
     AttemptNo, BranchName, CommitSha, Digest, EventSeq, IdempotencyKey, PrNumber, RequestId, RunId, Version,
 };
+use super::policy::Finding;
 use super::spec::RunSpec;
 use super::state::State;
 use super::time::Timestamp;
 use super::verdict::Verdict;
+use super::verification::PinnedSpec;
 
 macro_rules! events {
     ($($(#[$doc:meta])* $name:ident = $wire:literal / $schema:literal { $($(#[$fdoc:meta])* $field:ident : $ty:ty),* $(,)? })*) => {
@@ -105,6 +109,13 @@ events! {
         /// What was made.
         prepared: Prepared,
     }
+    /// The verification contract the run is judged by was read and fixed, or fixed anew by a person.
+    VerifySpecPinned = "verify.pinned" / 1 {
+        /// The contract; `None` when a person withdrew it, so that the commands given or found are used again.
+        spec: Option<PinnedSpec>,
+    }
+    /// A person granted the interactive login the verification contract asks for.
+    AuthGranted = "auth.granted" / 1 {}
     /// There is a contract to work from.
     PlanReady = "worker.discovery.completed" / 1 {
         /// The contract.
@@ -139,6 +150,30 @@ events! {
         /// What it left behind.
         evidence: AttemptEvidence,
     }
+    /// A phase touched what it may not; what can be put back was put back.
+    GuardViolated = "guard.violated" / 1 {
+        /// The attempt.
+        attempt: AttemptNo,
+        /// What was found.
+        report: GuardReport,
+    }
+    /// The agent left a request for actions; nothing of it has run yet.
+    ActionsRequested = "actions.requested" / 1 {
+        /// The attempt that left it.
+        attempt: AttemptNo,
+        /// What is asked for.
+        request: ActionsRequest,
+    }
+    /// A person decided about requested actions.
+    ActionsDecided = "actions.decided" / 1 {
+        /// Whether they may run.
+        granted: bool,
+    }
+    /// The engine carried requested actions out, or put the request aside.
+    ActionsExecuted = "actions.executed" / 1 {
+        /// What came of them.
+        report: ActionsReport,
+    }
     /// The engine made a commit from what the agent left.
     ChangeCaptured = "change.captured" / 1 {
         /// The commit.
@@ -150,6 +185,15 @@ events! {
     ChecksFinished = "checks.finished" / 1 {
         /// What they said.
         report: CheckReport,
+    }
+    /// The objects of a change were looked at by the run's policy.
+    PolicyScanned = "policy.scanned" / 1 {
+        /// The commit.
+        head_sha: CommitSha,
+        /// What was found, blocking findings first, at most 50.
+        findings: Vec<Finding>,
+        /// Blocking findings, however many are listed.
+        blocking: u32,
     }
     /// The evidence was weighed.
     VerdictRendered = "verdict.rendered" / 1 {

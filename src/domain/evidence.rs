@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::confine::{LimitKind, Tier};
 use super::id::{AttemptNo, BranchName, CommitSha, Digest, TreeSha};
+use super::verification::{Blocked, Stage};
 
 /// One kind of work an attempt does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -56,6 +58,8 @@ pub enum AttemptOutcome {
     Failed,
     /// It was stopped at its time limit.
     TimedOut,
+    /// It was stopped at another limit; the evidence says which.
+    OverLimit,
     /// It could not be started.
     CouldNotStart,
     /// The process that performed it went away in the middle.
@@ -85,6 +89,12 @@ pub struct AttemptEvidence {
     /// One line that says what happened, for people.
     #[serde(default)]
     pub message: String,
+    /// The tier it ran under; `None` where no program ran.
+    #[serde(default)]
+    pub tier: Option<Tier>,
+    /// The limit that ended it.
+    #[serde(default)]
+    pub limit: Option<LimitKind>,
 }
 
 /// A log kept as a file beside the store.
@@ -169,12 +179,33 @@ pub struct CheckResult {
     /// The lines a fixer needs: errors first, at most 2,000 characters.
     #[serde(default)]
     pub excerpt: String,
+    /// The stage it belongs to.
+    #[serde(default)]
+    pub stage: Stage,
+    /// Which try this was, starting at 1; earlier tries are only in the artifacts.
+    #[serde(default = "first_try")]
+    pub tries: u32,
+    /// The limit that ended it, wall time aside.
+    #[serde(default)]
+    pub limit: Option<LimitKind>,
+}
+
+fn first_try() -> u32 {
+    1
 }
 
 impl CheckResult {
+    /// Says whether a test runner ended with its own code for "no tests found": pytest's 5.
+    ///
+    /// Such a command is no failure and no proof. Source: pytest's list of exit codes, `NO_TESTS_COLLECTED`.
+    pub fn ran_nothing(&self) -> bool {
+        let names_pytest = self.command.split_whitespace().any(|word| word.ends_with("pytest"));
+        self.exit_code == Some(5) && names_pytest && !self.timed_out && self.limit.is_none()
+    }
+
     /// Says whether the command ended by itself with code 0.
     pub fn passed(&self) -> bool {
-        self.exit_code == Some(0) && !self.timed_out
+        self.exit_code == Some(0) && !self.timed_out && self.limit.is_none()
     }
 }
 
@@ -184,6 +215,8 @@ impl CheckResult {
 pub enum CheckSource {
     /// Named by the operator.
     Given,
+    /// Named by the verification contract.
+    Contract,
     /// Found by looking at the repository.
     Detected,
     /// None found.
@@ -197,8 +230,23 @@ pub struct CheckReport {
     pub head_sha: CommitSha,
     /// Where the commands came from.
     pub source: CheckSource,
-    /// One entry per command that ran; the first failure is the last entry.
+    /// One entry per command that ran, with its last try; the first failure is the last entry.
     pub results: Vec<CheckResult>,
+    /// The contract it followed, by digest; `None` where there is none.
+    #[serde(default)]
+    pub contract: Option<Digest>,
+    /// Why it did not run to an answer.
+    #[serde(default)]
+    pub blocked: Option<Blocked>,
+    /// What is wrong with the measurements, one entry each; empty when they are right or were not asked for.
+    #[serde(default)]
+    pub metrics_errors: Vec<String>,
+    /// What went wrong without changing the answer: a teardown that failed, a file that could not be kept.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// The lowest tier a command ran under.
+    #[serde(default)]
+    pub tier: Option<Tier>,
 }
 
 /// The one-word answer of a [`CheckReport`].
@@ -209,8 +257,10 @@ pub enum CheckOutcome {
     Passed,
     /// A command failed.
     Failed,
-    /// There was nothing to run.
+    /// There was nothing to run, or nothing that proves anything.
     NoEvidence,
+    /// The contract could not be carried out; the report says why.
+    Blocked,
 }
 
 impl CheckOutcome {
@@ -220,20 +270,51 @@ impl CheckOutcome {
             Self::Passed => "passed",
             Self::Failed => "failed",
             Self::NoEvidence => "no evidence",
+            Self::Blocked => "blocked",
         }
     }
 }
 
 impl CheckReport {
-    /// The answer: passed only when something ran and all of it passed.
-    pub fn outcome(&self) -> CheckOutcome {
-        if self.results.is_empty() {
-            CheckOutcome::NoEvidence
-        } else if self.results.iter().all(CheckResult::passed) {
-            CheckOutcome::Passed
-        } else {
-            CheckOutcome::Failed
+    /// A report of one commit with nothing in it yet.
+    pub fn empty(head_sha: CommitSha, source: CheckSource) -> Self {
+        Self {
+            head_sha,
+            source,
+            results: Vec::new(),
+            contract: None,
+            blocked: None,
+            metrics_errors: Vec::new(),
+            warnings: Vec::new(),
+            tier: None,
         }
+    }
+
+    /// The answer: passed only when something that proves anything ran, and all of it passed.
+    pub fn outcome(&self) -> CheckOutcome {
+        if self.blocked.is_some() {
+            CheckOutcome::Blocked
+        } else if !self.results.iter().all(|result| result.passed() || result.ran_nothing())
+            || !self.metrics_errors.is_empty()
+        {
+            CheckOutcome::Failed
+        } else if self.evidence() == 0 {
+            CheckOutcome::NoEvidence
+        } else {
+            CheckOutcome::Passed
+        }
+    }
+
+    /// How many commands passed that prove something.
+    pub fn evidence(&self) -> u32 {
+        let proofs = self.results.iter().filter(|result| result.passed() && result.stage.is_evidence());
+        u32::try_from(proofs.count()).unwrap_or(u32::MAX)
+    }
+
+    /// The stage that failed.
+    pub fn failed_stage(&self) -> Option<Stage> {
+        let command = self.results.iter().find(|result| !result.passed() && !result.ran_nothing());
+        command.map(|result| result.stage).or((!self.metrics_errors.is_empty()).then_some(Stage::Metrics))
     }
 }
 

@@ -9,8 +9,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::actor::Actor;
+use super::confine::Tier;
 use super::evidence::{CheckOutcome, DiffStat};
 use super::id::{BranchName, CommitSha, Digest, RepoSlug, RequestId, RunId, TreeSha};
+use super::policy::Finding;
 use super::run::Run;
 use super::time::Moment;
 
@@ -139,9 +141,18 @@ pub struct PolicyReport {
     /// What the engine's checks said about the head commit; `None` when they did not run on it.
     #[serde(default)]
     pub checks: Option<CheckOutcome>,
-    /// Why a person wants it without passed checks, in their words.
+    /// Why a person wants it without passed checks, or with blocking findings, in their words.
     #[serde(default)]
     pub accepted_because: Option<String>,
+    /// What the look at the change's objects found, blocking findings first, at most 50.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
+    /// Blocking findings, however many are listed.
+    #[serde(default)]
+    pub blocking: u32,
+    /// The tier the checks ran under.
+    #[serde(default)]
+    pub tier: Option<Tier>,
 }
 
 /// Where a run stands at its gate.

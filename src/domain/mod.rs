@@ -5,19 +5,25 @@
 //! [`next`] (what is due), [`gate`] (permission as a value), [`verdict`] (how evidence is weighed), [`projection`] (the
 //! rows that lists and tables read).
 
+pub mod action;
 pub mod actor;
 pub mod command;
+pub mod confine;
 pub mod decide;
 pub mod event;
 pub mod evidence;
 pub mod gate;
+pub mod guard;
 pub mod id;
 pub mod next;
+pub mod policy;
 pub mod projection;
 pub mod reason;
 pub mod run;
+pub mod signal;
 pub mod spec;
 pub mod state;
 pub mod time;
 pub mod transition;
 pub mod verdict;
+pub mod verification;

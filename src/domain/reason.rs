@@ -64,6 +64,13 @@ pub(super) fn reason_of(event: &Event) -> (String, String) {
         // Facts move nothing and give no reason.
         Event::RunCreated(_)
         | Event::WorkspacePrepared(_)
+        | Event::VerifySpecPinned(_)
+        | Event::AuthGranted(_)
+        | Event::GuardViolated(_)
+        | Event::ActionsRequested(_)
+        | Event::ActionsDecided(_)
+        | Event::ActionsExecuted(_)
+        | Event::PolicyScanned(_)
         | Event::AttemptStarted(_)
         | Event::ProcessStarted(_)
         | Event::AttemptEnded(_)

@@ -6,18 +6,22 @@
 // A new event makes every fold here stop compiling until somebody said what it means.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+use super::action::{ActionsReport, ActionsRequest};
 use super::event::{Event, Recorded};
 use super::evidence::{
     AttemptOutcome, Change, CheckOutcome, CheckReport, Contract, OpenAttempt, Prepared, Step,
 };
 use super::gate::Gate;
+use super::guard::GuardReport;
 use super::id::{AttemptNo, BranchName, CommitSha, EventSeq, PrNumber, RequestId, RunId, Version};
+use super::policy::Finding;
 use super::reason::{LastError, Reason, reason_of};
 use super::spec::RunSpec;
 use super::state::State;
 use super::time::Timestamp;
 use super::transition::{Conclusion, Move, Position, conclusion, transition};
-use super::verdict::Verdict;
+use super::verdict::{Grade, Verdict};
+use super::verification::PinnedSpec;
 
 /// A run as it is after some event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,8 +84,44 @@ pub struct Run {
     pub review: Option<String>,
     /// The review told last, whatever it was about.
     pub last_review: Option<(Option<CommitSha>, String)>,
+    /// The verification contract the run is judged by.
+    pub verify_spec: Option<PinnedSpec>,
+    /// Whether a person granted the interactive login the contract asks for.
+    pub auth_granted: bool,
+    /// Phases in which the guard found a violation, since a person last stepped in.
+    pub guard_violations: u32,
+    /// What the guard found in the newest phase of the agent; `None` when that was clean.
+    pub guard: Option<GuardReport>,
+    /// What the look at a change's objects found last: the commit, the findings, the number of blocking ones.
+    pub scan: Option<Scan>,
+    /// Requested actions that have not been decided or carried out.
+    pub actions: Option<PendingActions>,
+    /// What came of the newest actions; the next prompt tells it.
+    pub actions_report: Option<ActionsReport>,
+    /// Attempts of the agent in a row that failed in a way another try may mend.
+    pub retries: u32,
     /// Whether a change was captured that no check and no person has looked at yet.
     pub fresh_change: bool,
+}
+
+/// What a look at a change's objects found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scan {
+    /// The commit.
+    pub head_sha: CommitSha,
+    /// The findings, at most 50.
+    pub findings: Vec<Finding>,
+    /// Blocking ones, however many are listed.
+    pub blocking: u32,
+}
+
+/// Actions an agent asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingActions {
+    /// The request.
+    pub request: ActionsRequest,
+    /// What a person said; `None` before they did, or when nobody has to.
+    pub granted: Option<bool>,
 }
 
 /// A branch at the remote.
@@ -198,6 +238,14 @@ impl Run {
             last_check: None,
             review: None,
             last_review: None,
+            verify_spec: None,
+            auth_granted: false,
+            guard_violations: 0,
+            guard: None,
+            scan: None,
+            actions: None,
+            actions_report: None,
+            retries: 0,
             fresh_change: false,
         };
         Ok(run)
@@ -255,6 +303,12 @@ impl Run {
         (report.head_sha == *head).then(|| report.outcome())
     }
 
+    /// Blocking findings on the newest captured change; `None` when its objects were not looked at.
+    pub fn blocking_findings(&self) -> Option<u32> {
+        let head = &self.change.as_ref()?.head_sha;
+        self.scan.as_ref().filter(|scan| scan.head_sha == *head).map(|scan| scan.blocking)
+    }
+
     fn enter(&mut self, state: State, recorded: &Recorded) {
         if state == State::Paused {
             self.paused_from = Some(self.state);
@@ -286,10 +340,41 @@ impl Run {
         let event = &recorded.event;
         match event {
             Event::WorkspacePrepared(body) => self.prepared = Some(body.prepared.clone()),
+            Event::VerifySpecPinned(body) => {
+                self.verify_spec.clone_from(&body.spec);
+                self.auth_granted = false;
+            }
+            Event::AuthGranted(_) => self.auth_granted = true,
+            Event::GuardViolated(body) => {
+                self.guard_violations += 1;
+                self.guard = Some(body.report.clone());
+            }
+            Event::ActionsRequested(body) => {
+                self.actions = Some(PendingActions { request: body.request.clone(), granted: None });
+            }
+            Event::ActionsDecided(body) => {
+                if let Some(pending) = &mut self.actions {
+                    pending.granted = Some(body.granted);
+                }
+            }
+            Event::ActionsExecuted(body) => {
+                self.actions = None;
+                self.actions_report = Some(body.report.clone());
+            }
+            Event::PolicyScanned(body) => {
+                self.scan = Some(Scan {
+                    head_sha: body.head_sha.clone(),
+                    findings: body.findings.clone(),
+                    blocking: body.blocking,
+                });
+            }
             Event::PlanReady(body) => self.contract = Some(body.contract.clone()),
             Event::AttemptStarted(body) => {
                 self.attempts = body.attempt;
                 self.fresh_change &= body.step != Step::Agent;
+                if body.step == Step::Agent {
+                    self.guard = None;
+                }
                 self.open = Some(OpenAttempt {
                     no: body.attempt,
                     step: body.step,
@@ -324,7 +409,13 @@ impl Run {
                     self.fix_rounds = 0;
                 }
             }
-            Event::VerdictRendered(body) => self.verdict = Some(body.verdict.clone()),
+            Event::VerdictRendered(body) => {
+                self.retries = match body.verdict.grade {
+                    Grade::Retryable => self.retries + 1,
+                    Grade::Pass | Grade::HumanReview => 0,
+                };
+                self.verdict = Some(body.verdict.clone());
+            }
             Event::FixRequested(body) => self.fix_rounds = body.round,
             Event::ValidationStarted(_) => self.fresh_change = false,
             Event::StepFailed(_) | Event::TimedOut(_) => self.last_error = LastError::of(event),
@@ -379,6 +470,8 @@ impl Run {
             Event::Retried(_) | Event::Resumed(_) => {
                 self.fix_rounds = 0;
                 self.interruptions = None;
+                self.guard_violations = 0;
+                self.retries = 0;
                 self.clock_from = recorded.at;
             }
             // These only move the state, or speak to readers of the log.

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::confine::ProcessLimits;
 use super::id::{BranchName, RepoSlug};
+use super::policy::Policy;
 
 /// The longest task text, in bytes. Longer material belongs in a file of the repository, which the agent reads itself.
 pub const MAX_TASK_BYTES: usize = 256 * 1024;
@@ -53,6 +55,9 @@ pub struct RunSpec {
     /// What the run may use.
     #[serde(default)]
     pub limits: Limits,
+    /// What it may do.
+    #[serde(default)]
+    pub policy: Policy,
 }
 
 /// What one run may use before a person is asked.
@@ -69,10 +74,19 @@ pub struct Limits {
     pub check_secs: u64,
     /// Attempts of one step that may be cut off by a crash before a person is asked.
     pub max_interruptions: u32,
+    /// Seconds an agent or a check may go without output and without using the processor; 0 is no limit.
+    pub silence_secs: u64,
+    /// MiB of memory an agent or a check may use with everything it starts; 0 is no limit.
+    pub memory_mib: u64,
+    /// Processes an agent or a check may have at once; 0 is no limit.
+    pub processes: u32,
+    /// MiB the workspace and the runtime directory may grow to; 0 is no limit.
+    pub disk_mib: u64,
 }
 
 impl Default for Limits {
-    /// The table of the specification: 5 fix rounds, 3,000 s an attempt, 120 s a detected check, 3 interruptions.
+    /// The tables of the specification: 5 fix rounds, 3,000 s an attempt, 120 s a detected check, 3 interruptions, 300 s of
+    /// silence, 4 GiB of memory, 512 processes; and 10 GiB of disk.
     fn default() -> Self {
         Self {
             max_iteration_count: 5,
@@ -80,6 +94,10 @@ impl Default for Limits {
             attempt_secs: 3_000,
             check_secs: 120,
             max_interruptions: 3,
+            silence_secs: 300,
+            memory_mib: 4096,
+            processes: 512,
+            disk_mib: 10_240,
         }
     }
 }
@@ -88,6 +106,27 @@ impl Limits {
     /// How long one agent attempt may take.
     pub fn attempt_time(&self) -> Duration {
         Duration::from_secs(self.attempt_secs)
+    }
+
+    /// What an agent's program may use.
+    pub fn of_attempt(&self) -> ProcessLimits {
+        self.limits(self.attempt_time())
+    }
+
+    /// What a check's program may use.
+    pub fn of_check(&self) -> ProcessLimits {
+        self.limits(self.check_time())
+    }
+
+    fn limits(&self, wall: Duration) -> ProcessLimits {
+        let some = |number: u64| (number > 0).then_some(number);
+        ProcessLimits {
+            wall,
+            silence: some(self.silence_secs).map(Duration::from_secs),
+            memory: some(self.memory_mib).map(|mib| mib.saturating_mul(1024 * 1024)),
+            processes: Some(self.processes).filter(|number| *number > 0),
+            disk: some(self.disk_mib).map(|mib| mib.saturating_mul(1024 * 1024)),
+        }
     }
 
     /// How long one check command may take.

@@ -173,6 +173,11 @@ pub fn transition(position: Position<'_>, event: &Event) -> Move {
             _ => Move::Illegal,
         },
         Event::WorkspacePrepared(_)
+        | Event::VerifySpecPinned(_)
+        | Event::AuthGranted(_)
+        | Event::ActionsRequested(_)
+        | Event::ActionsDecided(_)
+        | Event::PolicyScanned(_)
         | Event::AttemptStarted(_)
         | Event::ChangeCaptured(_)
         | Event::ChecksFinished(_)
@@ -180,6 +185,8 @@ pub fn transition(position: Position<'_>, event: &Event) -> Move {
         | Event::TokenRefused(_) => fact,
         // An attempt that was under way when a person ended the run still ends, and its files are still registered.
         Event::ProcessStarted(_)
+        | Event::GuardViolated(_)
+        | Event::ActionsExecuted(_)
         | Event::AttemptEnded(_)
         | Event::ArtifactRegistered(_)
         | Event::PrRequestCancelled(_) => Move::Stay,

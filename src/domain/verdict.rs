@@ -56,11 +56,12 @@ pub struct Evidence {
 
 /// Weighs the evidence.
 pub fn verdict(evidence: Evidence) -> Verdict {
-    use AttemptOutcome::{CouldNotStart, Failed, Interrupted, Stopped, Succeeded, TimedOut};
+    use AttemptOutcome::{CouldNotStart, Failed, Interrupted, OverLimit, Stopped, Succeeded, TimedOut};
     let Evidence { agent, changed, checks } = evidence;
     match (agent, changed, checks) {
         (CouldNotStart, _, _) => human("runtime_hard_failure", "the agent could not be started"),
         (TimedOut, _, _) => retry("runtime_timeout", "the agent ran into its time limit"),
+        (OverLimit, _, _) => human("over_limit", "the agent was ended at a limit"),
         (Interrupted | Stopped, _, _) => retry("runtime_interrupted", "the attempt was cut off"),
         (Failed, _, _) => retry("runtime_unknown_failure", "the agent ended with an error"),
         (Succeeded, false, _) => human("no_change", "the agent ended without changing a file"),
@@ -73,6 +74,7 @@ pub fn verdict(evidence: Evidence) -> Verdict {
         (Succeeded, true, Some(CheckOutcome::Failed)) => {
             human("verify_failed", "a check failed on the captured commit")
         }
+        (Succeeded, true, Some(CheckOutcome::Blocked)) => human("verify_blocked_by_policy", "blocked"),
         (Succeeded, true, Some(CheckOutcome::NoEvidence) | None) => {
             human("missing_test_evidence", "no check command is given and none was found in the repository")
         }

@@ -1,19 +1,20 @@
 //! Checks: commands run by the engine on one exact commit.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use super::worker::OnStart;
+use crate::domain::confine::{Confinement, ProcessLimits};
 use crate::domain::evidence::CheckReport;
 use crate::domain::id::{AttemptNo, CommitSha, RepoSlug, RunId};
+use crate::domain::policy::CommandMode;
+use crate::domain::verification::PinnedSpec;
 
 /// Runs checks.
 #[async_trait]
 pub trait Checks: Send + Sync {
-    /// Runs the commands of `order`, or those it detects, in a clean checkout of the commit, and stops at the first
-    /// failure. The checkout is gone afterwards; the output is kept as artifacts.
+    /// Carries out the contract of `order`, its commands, or those it detects, in a clean checkout of the commit, and stops at
+    /// the first failure. Given commands take the place of the contract's tests. The checkout is gone afterwards; the output is kept as artifacts.
     ///
     /// # Errors
     /// [`ChecksError::Stopped`] when `stop` was triggered; [`ChecksError::Unavailable`] when there was no checkout to run
@@ -24,6 +25,12 @@ pub trait Checks: Send + Sync {
         started: OnStart<'_>,
         stop: &CancellationToken,
     ) -> Result<CheckReport, ChecksError>;
+
+    /// Reads a verification contract strictly, and says nothing when it is right.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, one line each, with its place in the file.
+    fn read_contract(&self, bytes: &[u8]) -> Result<(), Vec<String>>;
 }
 
 /// What to check.
@@ -37,10 +44,18 @@ pub struct CheckOrder {
     pub repo: RepoSlug,
     /// The commit.
     pub head_sha: CommitSha,
-    /// The commands; empty means detection.
+    /// The commands; empty means the contract's, or detection.
     pub commands: Vec<String>,
-    /// How long one command may take.
-    pub limit: Duration,
+    /// The contract, read from its pinned copy.
+    pub contract: Option<PinnedSpec>,
+    /// Whether a person granted the interactive login the contract asks for.
+    pub auth_granted: bool,
+    /// How much the command rules forbid by themselves.
+    pub command_mode: CommandMode,
+    /// What commands are shut in with; a contract may ask for the network besides.
+    pub confinement: Confinement,
+    /// What one command may use; a contract may set another time.
+    pub limits: ProcessLimits,
 }
 
 /// Why there is no report.

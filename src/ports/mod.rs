@@ -2,6 +2,7 @@
 //!
 //! A port names the domain and nothing else of ours. Adapters implement them; `daemon.rs` hands them out.
 
+pub mod action;
 pub mod artifact;
 pub mod check;
 pub mod clock;

@@ -1,13 +1,14 @@
 //! Workers: programs that change a workspace.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::confine::{Confinement, ProcessLimits};
 use crate::domain::evidence::{AttemptEvidence, AttemptOutcome, ProcessRef};
 use crate::domain::id::{AttemptNo, RunId};
+use crate::domain::signal::Signals;
 
 /// Called with each program as soon as it runs; it records the program before anything else happens.
 pub type OnStart<'a> = &'a (dyn Fn(ProcessRef) + Send + Sync);
@@ -53,8 +54,10 @@ pub struct WorkOrder {
     pub workspace: PathBuf,
     /// What it is asked, on its standard input and as the file named by `AGENTPR_PROMPT_FILE`.
     pub prompt: String,
-    /// How long it may take.
-    pub limit: Duration,
+    /// What it is shut in with.
+    pub confinement: Confinement,
+    /// What it may use.
+    pub limits: ProcessLimits,
 }
 
 /// How a piece of work ended.
@@ -64,6 +67,8 @@ pub struct WorkReport {
     pub outcome: AttemptOutcome,
     /// With what evidence.
     pub evidence: AttemptEvidence,
+    /// What its transcript says it did.
+    pub signals: Signals,
 }
 
 /// Why an order cannot be carried out.

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use crate::domain::evidence::{Change, DiffStat, Prepared};
-use crate::domain::id::{CommitSha, Digest, RepoSlug, RunId, TreeSha};
+use crate::domain::guard::{GuardReport, Scope};
+use crate::domain::id::{AttemptNo, CommitSha, Digest, RepoSlug, RunId, TreeSha};
+use crate::domain::policy::{Finding, Policy};
 use crate::domain::spec::RunSpec;
 
 /// Makes workspaces and captures what was done in them.
@@ -53,6 +55,71 @@ pub trait Workspace: Send + Sync {
         limit: usize,
     ) -> Result<(Vec<u8>, bool), WorkspaceError>;
 
+    /// A file of a commit, at most `limit` bytes; `None` when the commit has no regular file of that path.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::TooBig`] beyond the limit; others when the commit is not in the control repository.
+    async fn read_file(
+        &self,
+        repo: &RepoSlug,
+        commit: &CommitSha,
+        path: &str,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, WorkspaceError>;
+
+    /// Takes a picture of the workspace before a phase, and parks what the repository would configure the agent with.
+    ///
+    /// When the picture of a phase that was cut off is still there, that phase is judged first, as [`Self::end_phase`] does.
+    /// The report is about that one, and clean otherwise.
+    ///
+    /// # Errors
+    /// [`WorkspaceError`] for a missing workspace, a failing git or file system; the phase must not begin then.
+    async fn begin_phase(&self, order: &GuardOrder) -> Result<GuardReport, WorkspaceError>;
+
+    /// Compares the workspace with the picture, puts back what the phase may not touch, path by path, and forgets the picture.
+    ///
+    /// Legal changes stay, and so does what was there before the phase. No picture is no error: the report is clean.
+    ///
+    /// # Errors
+    /// [`WorkspaceError`] when something illegal could not be put back; the picture is kept then.
+    async fn end_phase(&self, order: &GuardOrder) -> Result<GuardReport, WorkspaceError>;
+
+    /// Takes the file with action requests out of the workspace; `None` when there is none.
+    ///
+    /// Never follows a link. The `bool` says whether it was written since the picture of the newest phase was taken.
+    ///
+    /// # Errors
+    /// [`WorkspaceError`] when it is there and cannot be read or removed.
+    async fn take_actions(
+        &self,
+        repo: &RepoSlug,
+        run: &RunId,
+    ) -> Result<Option<(Vec<u8>, bool)>, WorkspaceError>;
+
+    /// Looks at the objects of a change by the rules of a policy: blocking findings first, then by path and line.
+    ///
+    /// # Errors
+    /// [`WorkspaceError`] when a commit is not in the control repository.
+    async fn scan(
+        &self,
+        repo: &RepoSlug,
+        base: &CommitSha,
+        head: &CommitSha,
+        policy: &Policy,
+    ) -> Result<Vec<Finding>, WorkspaceError>;
+
+    /// Keeps a commit that passed as `refs/agentpr/<run>/<attempt>` in the control repository.
+    ///
+    /// # Errors
+    /// [`WorkspaceError`] when the commit is not there.
+    async fn checkpoint(
+        &self,
+        repo: &RepoSlug,
+        run: &RunId,
+        attempt: AttemptNo,
+        commit: &CommitSha,
+    ) -> Result<(), WorkspaceError>;
+
     /// Where the agent of a run works.
     fn path(&self, repo: &RepoSlug, run: &RunId) -> PathBuf;
 
@@ -61,6 +128,25 @@ pub trait Workspace: Send + Sync {
     /// # Errors
     /// [`WorkspaceError`] when the file system refuses.
     async fn remove(&self, repo: &RepoSlug, run: &RunId) -> Result<u64, WorkspaceError>;
+}
+
+/// One phase of the agent's work, for the guard.
+#[derive(Debug, Clone)]
+pub struct GuardOrder {
+    /// The run.
+    pub run: RunId,
+    /// Its repository.
+    pub repo: RepoSlug,
+    /// What the phase may write.
+    pub scope: Scope,
+    /// The plan file, relative to the workspace: what a phase of scope `plan` may write.
+    pub plan: String,
+    /// The verification contract, relative to the workspace: always protected.
+    pub contract: String,
+    /// Globs of paths protected besides the built-in ones.
+    pub protect: Vec<String>,
+    /// Globs of built-in protected paths that may be changed all the same.
+    pub unprotect: Vec<String>,
 }
 
 /// What to capture.

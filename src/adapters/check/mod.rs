@@ -15,6 +15,7 @@ use crate::adapters::process::environment::ChildEnvironment;
 use crate::adapters::process::group::{Ending, GRACE, GroupOrder, GroupReport, OUTPUT_CAP, run_group};
 use crate::adapters::process::tree::{private_dir, remove_tree};
 use crate::domain::evidence::{CheckReport, CheckResult, CheckSource};
+use crate::domain::verification::Stage;
 use crate::ports::artifact::Artifacts;
 use crate::ports::check::{CheckOrder, Checks, ChecksError};
 use crate::ports::worker::OnStart;
@@ -73,7 +74,7 @@ impl CheckRunner {
                 break;
             }
         }
-        Ok(CheckReport { head_sha: order.head_sha.clone(), source, results })
+        Ok(CheckReport { results, ..CheckReport::empty(order.head_sha.clone(), source) })
     }
 
     fn group_order(
@@ -95,7 +96,7 @@ impl CheckRunner {
             dir: tree,
             env,
             stdin: None,
-            limit: order.limit,
+            limit: order.limits.wall,
             grace: GRACE,
             output_cap: OUTPUT_CAP,
             live_log: None,
@@ -125,12 +126,19 @@ impl CheckRunner {
             timed_out: report.ending == Ending::TimedOut,
             log: Some(log),
             excerpt,
+            stage: Stage::Tests,
+            tries: 1,
+            limit: None,
         })
     }
 }
 
 #[async_trait]
 impl Checks for CheckRunner {
+    fn read_contract(&self, _bytes: &[u8]) -> Result<(), Vec<String>> {
+        Ok(())
+    }
+
     async fn run(
         &self,
         order: &CheckOrder,

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::adapters::process::environment::ChildEnvironment;
 use crate::adapters::process::group::{Ending, GRACE, GroupOrder, GroupReport, OUTPUT_CAP, run_group};
 use crate::domain::evidence::{AttemptEvidence, AttemptOutcome};
+use crate::domain::signal::Signals;
 use crate::ports::artifact::Artifacts;
 use crate::ports::worker::{OnStart, WorkOrder, WorkReport, WorkerError};
 
@@ -108,8 +109,10 @@ impl CommandWorker {
             program,
             log: Some(log),
             message,
+            tier: None,
+            limit: None,
         };
-        Ok(WorkReport { outcome, evidence })
+        Ok(WorkReport { outcome, evidence, signals: Signals::default() })
     }
 
     fn group_order(&self, line: CommandLine, order: &WorkOrder) -> Result<GroupOrder, WorkerError> {
@@ -133,7 +136,7 @@ impl CommandWorker {
             dir: order.workspace.clone(),
             env,
             stdin: Some(order.prompt.clone()),
-            limit: order.limit,
+            limit: order.limits.wall,
             grace: GRACE,
             output_cap: OUTPUT_CAP,
             live_log: None,
@@ -171,7 +174,7 @@ fn meaning(report: &GroupReport, order: &WorkOrder) -> (AttemptOutcome, String) 
         Ending::Exited(code) => (AttemptOutcome::Failed, format!("the agent ended with code {code}")),
         Ending::Signalled(signal) => (AttemptOutcome::Failed, format!("signal {signal} ended the agent")),
         Ending::TimedOut => {
-            let message = format!("the agent was ended at its limit of {} s", order.limit.as_secs());
+            let message = format!("the agent was ended at its limit of {} s", order.limits.wall.as_secs());
             (AttemptOutcome::TimedOut, message)
         }
         Ending::Stopped => (AttemptOutcome::Stopped, "the agent was stopped by order".to_owned()),

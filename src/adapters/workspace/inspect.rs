@@ -66,6 +66,37 @@ pub(super) fn diff(
     Ok((output.stdout, output.truncated))
 }
 
+/// A regular file of a commit; links, submodules and folders are no files here.
+pub(super) fn file(
+    control: &ControlRepos,
+    repo: &RepoSlug,
+    commit: &CommitSha,
+    path: &str,
+    limit: u64,
+) -> Result<Option<Vec<u8>>, WorkspaceError> {
+    let place = control.path(repo);
+    let git = || control.git().on(&place);
+    let listed = git()
+        .run(["--literal-pathspecs", "ls-tree", "-z", "-l"])
+        .arg(commit.as_str())
+        .arg("--")
+        .arg(path)
+        .output()?
+        .stdout;
+    let row = String::from_utf8_lossy(&listed).into_owned();
+    let Some((head, name)) = row.trim_end_matches('\0').split_once('\t') else { return Ok(None) };
+    let fields: Vec<&str> = head.split_ascii_whitespace().collect();
+    let [mode, "blob", object, size] = fields.as_slice() else { return Ok(None) };
+    if !mode.starts_with("100") || name != path {
+        return Ok(None);
+    }
+    if size.parse::<u64>().unwrap_or(u64::MAX) > limit {
+        return Err(WorkspaceError::TooBig { limit });
+    }
+    let cap = usize::try_from(limit).unwrap_or(usize::MAX);
+    Ok(Some(git().cap(cap).run(["cat-file", "blob"]).arg(*object).output()?.stdout))
+}
+
 /// Paths of `--raw -z` rows: `:modes ids status NUL path NUL`, as renames are off.
 fn paths_of(raw: &[u8]) -> Vec<String> {
     let mut fields = raw.split(|byte| *byte == 0);

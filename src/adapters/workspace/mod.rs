@@ -14,9 +14,11 @@ use crate::adapters::git::remote::Remotes;
 use crate::adapters::process::environment::{runtime_dir, scratch_dir};
 use crate::adapters::process::tree::remove_tree;
 use crate::domain::evidence::{Change, Prepared};
-use crate::domain::id::{CommitSha, RepoSlug, RunId};
+use crate::domain::guard::GuardReport;
+use crate::domain::id::{AttemptNo, CommitSha, RepoSlug, RunId};
+use crate::domain::policy::{Finding, Policy};
 use crate::domain::spec::RunSpec;
-use crate::ports::workspace::{CaptureOrder, Inspection, Workspace, WorkspaceError};
+use crate::ports::workspace::{CaptureOrder, GuardOrder, Inspection, Workspace, WorkspaceError};
 
 mod capture;
 mod inspect;
@@ -115,6 +117,49 @@ impl Workspace for GitWorkspace {
     ) -> Result<(Vec<u8>, bool), WorkspaceError> {
         let (this, repo, base, head) = (self.clone(), repo.clone(), base.clone(), head.clone());
         blocking(move || inspect::diff(&this.control, &repo, &base, &head, limit)).await
+    }
+
+    async fn read_file(
+        &self,
+        repo: &RepoSlug,
+        commit: &CommitSha,
+        path: &str,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, WorkspaceError> {
+        let (this, repo, commit, path) = (self.clone(), repo.clone(), commit.clone(), path.to_owned());
+        blocking(move || inspect::file(&this.control, &repo, &commit, &path, limit)).await
+    }
+
+    async fn begin_phase(&self, order: &GuardOrder) -> Result<GuardReport, WorkspaceError> {
+        Ok(GuardReport::clean(order.scope))
+    }
+
+    async fn end_phase(&self, order: &GuardOrder) -> Result<GuardReport, WorkspaceError> {
+        Ok(GuardReport::clean(order.scope))
+    }
+
+    async fn take_actions(&self, _: &RepoSlug, _: &RunId) -> Result<Option<(Vec<u8>, bool)>, WorkspaceError> {
+        Ok(None)
+    }
+
+    async fn scan(
+        &self,
+        _: &RepoSlug,
+        _: &CommitSha,
+        _: &CommitSha,
+        _: &Policy,
+    ) -> Result<Vec<Finding>, WorkspaceError> {
+        Ok(Vec::new())
+    }
+
+    async fn checkpoint(
+        &self,
+        _: &RepoSlug,
+        _: &RunId,
+        _: AttemptNo,
+        _: &CommitSha,
+    ) -> Result<(), WorkspaceError> {
+        Ok(())
     }
 
     fn path(&self, repo: &RepoSlug, run: &RunId) -> PathBuf {

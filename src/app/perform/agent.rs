@@ -3,7 +3,7 @@
 use super::{Detail, Done, Work};
 use crate::app::{AppError, prompt};
 use crate::crash_point;
-use crate::domain::command::{Command, Flow, StepOutcome};
+use crate::domain::command::{Command, Flow, Seen, StepOutcome};
 use crate::domain::evidence::{AttemptOutcome, Change};
 use crate::domain::run::Run;
 use crate::ports::worker::WorkOrder;
@@ -30,7 +30,8 @@ pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
         extra_args,
         workspace: work.app.ports.workspace.path(&work.run.spec.repo, &work.run.id),
         prompt: text,
-        limit: work.run.spec.limits.attempt_time(),
+        confinement: work.run.spec.policy.agent_confinement(),
+        limits: work.run.spec.limits.of_attempt(),
     };
     let started = |process| work.note_process(process);
     let report = work.app.ports.worker.run(&order, &started, &work.hold.stop).await?;
@@ -39,12 +40,21 @@ pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
         AttemptOutcome::Succeeded => work.app.capture(work.run, &commit_message(work.run)).await?,
         AttemptOutcome::Failed
         | AttemptOutcome::TimedOut
+        | AttemptOutcome::OverLimit
         | AttemptOutcome::CouldNotStart
         | AttemptOutcome::Interrupted
         | AttemptOutcome::Stopped => None,
     };
     crash_point::pass("change_captured");
-    Ok(Done::with(report.evidence, StepOutcome::AgentEnded { outcome: report.outcome, change, flow }))
+    Ok(Done::with(
+        report.evidence,
+        StepOutcome::AgentEnded {
+            outcome: report.outcome,
+            change,
+            seen: Box::new(Seen { signals: report.signals, ..Seen::default() }),
+            flow,
+        },
+    ))
 }
 
 /// Makes a workspace that somebody deleted again, on the same base and with what was captured last in it.

@@ -22,12 +22,16 @@ pub(super) async fn checks(work: &Work<'_>) -> Result<Done, AppError> {
         repo: work.run.spec.repo.clone(),
         head_sha: change.head_sha.clone(),
         commands: work.run.spec.checks.clone(),
-        limit: work.run.spec.limits.check_time(),
+        contract: work.run.verify_spec.clone(),
+        auth_granted: work.run.auth_granted,
+        command_mode: work.run.spec.policy.command_mode,
+        confinement: work.run.spec.policy.check_confinement(),
+        limits: work.run.spec.limits.of_check(),
     };
     let started = |process| work.note_process(process);
     let report = work.app.ports.checks.run(&order, &started, &work.hold.stop).await?;
     crash_point::pass("checks_ended");
-    Ok(Done::with(evidence(&report), StepOutcome::Checked { report, flow }))
+    Ok(Done::with(evidence(&report), StepOutcome::Checked { report, findings: Vec::new(), flow }))
 }
 
 fn evidence(report: &CheckReport) -> AttemptEvidence {

@@ -6,5 +6,5 @@ use crate::domain::command::StepOutcome;
 
 pub(super) async fn prepare(work: &Work<'_>) -> Result<Done, AppError> {
     let prepared = work.app.ports.workspace.prepare(&work.run.id, &work.run.spec).await?;
-    Ok(Done::new(StepOutcome::Prepared(prepared)))
+    Ok(Done::new(StepOutcome::Prepared { prepared, spec: None }))
 }

@@ -5,7 +5,7 @@ use crate::domain::command::{Failure, Flow, StepOutcome};
 use crate::domain::event::{
     AttemptEnded, AttemptStarted, ChangeCaptured, ChecksFinished, Event, FixRequested, HumanReviewRequested,
     MarkedDone, PlanReady, PrLinked, PrRequestCancelled, ProcessStarted, Pushed, StepFailed,
-    ValidationStarted, VerdictRendered, WorkspacePrepared,
+    ValidationStarted, VerdictRendered, VerifySpecPinned, WorkspacePrepared,
 };
 use crate::domain::evidence::{
     AttemptEvidence, AttemptOutcome, Change, CheckOutcome, CheckReport, OpenAttempt, ProcessRef, Step,
@@ -116,7 +116,7 @@ pub(super) fn end(
 /// Says whether a step can end like that.
 fn is_of(step: Step, outcome: &StepOutcome) -> bool {
     match outcome {
-        StepOutcome::Prepared(_) => step == Step::Prepare,
+        StepOutcome::Prepared { .. } => step == Step::Prepare,
         StepOutcome::Planned(_) => step == Step::Plan,
         StepOutcome::AgentEnded { .. } => step == Step::Agent,
         StepOutcome::Checked { .. } => step == Step::Checks,
@@ -134,10 +134,10 @@ fn attempt_outcome(outcome: &StepOutcome) -> AttemptOutcome {
         StepOutcome::Interrupted => AttemptOutcome::Interrupted,
         StepOutcome::Stopped => AttemptOutcome::Stopped,
         StepOutcome::Checked { report, .. } => match report.outcome() {
-            CheckOutcome::Failed => AttemptOutcome::Failed,
+            CheckOutcome::Failed | CheckOutcome::Blocked => AttemptOutcome::Failed,
             CheckOutcome::Passed | CheckOutcome::NoEvidence => AttemptOutcome::Succeeded,
         },
-        StepOutcome::Prepared(_)
+        StepOutcome::Prepared { .. }
         | StepOutcome::Planned(_)
         | StepOutcome::PushDone { .. }
         | StepOutcome::PrOpened { .. }
@@ -147,14 +147,20 @@ fn attempt_outcome(outcome: &StepOutcome) -> AttemptOutcome {
 
 fn consequences(run: &Run, step: Step, outcome: &StepOutcome) -> Result<Vec<Event>, Rejection> {
     Ok(match outcome {
-        StepOutcome::Prepared(prepared) => vec![WorkspacePrepared { prepared: prepared.clone() }.into()],
+        StepOutcome::Prepared { prepared, spec } => {
+            let mut events: Vec<Event> = vec![WorkspacePrepared { prepared: prepared.clone() }.into()];
+            if run.verify_spec.is_none() && spec.is_some() {
+                events.push(VerifySpecPinned { spec: spec.clone() }.into());
+            }
+            events
+        }
         StepOutcome::Planned(contract) => {
             keep(run.state == State::Discovery, PlanReady { contract: contract.clone() })
         }
-        StepOutcome::AgentEnded { outcome, change, flow } => {
+        StepOutcome::AgentEnded { outcome, change, flow, .. } => {
             agent_ended(run, *outcome, change.as_ref(), *flow)
         }
-        StepOutcome::Checked { report, flow } => checked(run, report, *flow),
+        StepOutcome::Checked { report, flow, .. } => checked(run, report, *flow),
         StepOutcome::PushDone { branch, sha, request } => {
             vec![Pushed { branch: branch.clone(), sha: sha.clone(), request: request.clone() }.into()]
         }

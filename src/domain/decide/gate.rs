@@ -31,6 +31,9 @@ pub(super) fn request_events(run: &Run, request: &PrRequest, person: bool) -> Re
     if run.evidence() != Some(CheckOutcome::Passed) && !accepted {
         return Err(Rejection::NoEvidence);
     }
+    if request.card.blocking > 0 && !accepted {
+        return Err(Rejection::Findings { count: request.card.blocking });
+    }
     let mut events = Vec::new();
     if let Gate::Open { request: older, .. } | Gate::Approved { request: older, .. } = &run.gate {
         events.push(cancelled(&older.id, CancelReason::Superseded, Vec::new()));

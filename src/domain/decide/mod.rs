@@ -8,6 +8,7 @@ mod attempt;
 mod gate;
 mod rejection;
 mod steer;
+mod verification;
 
 pub use rejection::Rejection;
 
@@ -78,6 +79,10 @@ pub fn decide(run: Option<&Run>, command: &Command, ctx: &Ctx) -> Result<Decisio
             events.push(ChangeCaptured { change: change.clone() }.into());
             legal(run, events, "note change")
         }
+        Command::PinVerifySpec { spec } => verification::pin(run, spec.as_ref(), ctx),
+        Command::GrantAuth => verification::grant_auth(run, ctx),
+        Command::DecideActions { granted } => verification::decide_actions(run, *granted, ctx),
+        Command::NoteActions { report } => verification::note_actions(run, report),
         Command::Escalate { reason, message } => steer::escalate(run, reason, message, ctx),
         Command::RequestPr { request } => gate::request(run, request, ctx),
         Command::Approve(approval) => gate::approve(run, approval, ctx),

@@ -43,6 +43,12 @@ pub enum Rejection {
     /// The checks did not pass on the commit.
     #[error("no passed check is on record for the commit")]
     NoEvidence,
+    /// The change has findings that a person has to accept.
+    #[error("{count} blocking findings are on record for the commit")]
+    Findings { count: u32 },
+    /// No actions wait for a decision.
+    #[error("no actions wait for a decision")]
+    NoActions,
     /// Only a person may do this.
     #[error("only a person may {command}")]
     NotAPerson { command: &'static str },
@@ -105,6 +111,8 @@ impl Rejection {
             Self::NoChange => "no_change",
             Self::NotTheChange => "not_the_captured_change",
             Self::NoEvidence => "missing_test_evidence",
+            Self::Findings { .. } => "policy_findings",
+            Self::NoActions => "no_actions",
             Self::NotAPerson { .. } => "not_a_person",
             Self::NoRequest => "no_open_request",
             Self::WrongToken { .. } => "wrong_token",

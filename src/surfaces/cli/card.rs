@@ -58,6 +58,7 @@ impl Ui {
         let (style, words) = match request.card.checks {
             Some(CheckOutcome::Passed) => (GOOD, "passed on this commit".to_owned()),
             Some(CheckOutcome::Failed) => (BAD, "failed on this commit".to_owned()),
+            Some(CheckOutcome::Blocked) => (BAD, "could not run as the contract asks".to_owned()),
             Some(CheckOutcome::NoEvidence) => (NOTICE, "nothing was found to check with".to_owned()),
             None => (NOTICE, "did not run on this commit".to_owned()),
         };

@@ -174,6 +174,7 @@ fn order(
         delivery: if args.delivery == "none" { Delivery::None } else { Delivery::Pr },
         title: args.title.clone(),
         limits: Some(limits(&session.config.limits, args)?),
+        policy: None,
     })
 }
 

@@ -82,6 +82,7 @@ fn tell(session: &Session<'_>, args: &Args, dir: &Path) -> Outcome {
         delivery: Delivery::Pr,
         title: None,
         limits: None,
+        policy: None,
     };
     let run = app.submit(order, &session.actor, None)?.run.id;
     let (engine, watched_run) = (&app, &run);

@@ -73,6 +73,35 @@ pub(super) fn detail(event: &Event) -> String {
         Event::WorkspacePrepared(body) => {
             format!("{} at {}", body.prepared.base_branch, body.prepared.base_sha.short())
         }
+        Event::VerifySpecPinned(body) => match &body.spec {
+            Some(spec) => format!("{} ({})", spec.origin, spec.sha256.as_str().get(..12).unwrap_or_default()),
+            None => "withdrawn".to_owned(),
+        },
+        Event::GuardViolated(body) => {
+            let paths: Vec<String> = body
+                .report
+                .violations
+                .iter()
+                .take(3)
+                .map(|violation| format!("`{}` {}", violation.path, violation.breach.words()))
+                .collect();
+            let more = body.report.count.saturating_sub(3);
+            let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!("attempt {}: {}{rest}", body.attempt, paths.join(", "))
+        }
+        Event::ActionsRequested(body) => {
+            let ids: Vec<&str> = body.request.actions.iter().map(|action| action.id.as_str()).collect();
+            format!("attempt {}: {}", body.attempt, ids.join(", "))
+        }
+        Event::ActionsDecided(body) => if body.granted { "granted" } else { "denied" }.to_owned(),
+        Event::ActionsExecuted(body) => match &body.report.quarantined {
+            Some(code) => format!("put aside, {code}: {}", body.report.detail),
+            None => words::count(body.report.results.len() as u64, "action"),
+        },
+        Event::PolicyScanned(body) => match body.findings.first() {
+            None => "nothing found".to_owned(),
+            Some(first) => format!("{} blocking; {}", body.blocking, first.words()),
+        },
         Event::PlanReady(body) => body.contract.path.clone(),
         Event::AttemptStarted(body) => format!("attempt {}: {}", body.attempt, body.step.name()),
         Event::ProcessStarted(body) => format!("attempt {}: process {}", body.attempt, body.process.pid),
@@ -125,6 +154,7 @@ pub(super) fn detail(event: &Event) -> String {
         Event::Skipped(body) => body.reason.clone(),
         Event::ArtifactRegistered(body) => format!("{}: {}", body.kind, body.path),
         Event::DiscoveryStarted(_)
+        | Event::AuthGranted(_)
         | Event::ImplementationStarted(_)
         | Event::ValidationStarted(_)
         | Event::MarkedDone(_)

@@ -177,5 +177,6 @@ fn order(session: &Session<'_>, app: &App, args: &Args) -> Result<RunOrder, CliE
             max_iteration_count: args.max_iteration_count.unwrap_or(limits.max_iteration_count),
             ..limits.clone()
         }),
+        policy: None,
     })
 }

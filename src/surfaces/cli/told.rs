@@ -172,6 +172,10 @@ fn refused(run: &RunId, state: Option<State>, rejection: &Rejection) -> Told {
         Rejection::NoEvidence => told
             .hint("name commands that must pass with --check when the run is made")
             .hint("or take the responsibility with --accept-missing-evidence REASON; failed checks are never accepted"),
+        Rejection::Findings { .. } => told
+            .hint(format!("agentpr show {run}"))
+            .hint("or take the responsibility with --accept-missing-evidence REASON"),
+        Rejection::NoActions => told.hint(format!("agentpr why {run}")),
         Rejection::WrongToken { .. } => told.hint("the token was shown once, when the request was made; copy it whole").hint(again),
         Rejection::ForeignToken => told.hint(format!("take the token of run `{run}`")).hint(again),
         Rejection::NotConfirmed => told.hint(format!("agentpr diff {run}")).hint("add --confirm to say that you looked"),
@@ -196,6 +200,8 @@ fn refusal_exit(rejection: &Rejection) -> Exit {
         Rejection::AttemptOpen { .. } => Exit::Later,
         Rejection::Held { .. }
         | Rejection::NoEvidence
+        | Rejection::Findings { .. }
+        | Rejection::NoActions
         | Rejection::NotAPerson { .. }
         | Rejection::NoRequest
         | Rejection::WrongToken { .. }

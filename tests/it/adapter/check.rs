@@ -5,14 +5,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use agentpr::adapters::check::{detect, excerpt};
+use agentpr::domain::confine::ProcessLimits;
 use agentpr::domain::evidence::{CheckOutcome, CheckSource};
 use agentpr::domain::id::AttemptNo;
+use agentpr::domain::policy::CommandMode;
 use agentpr::ports::artifact::Artifacts;
 use agentpr::ports::check::{CheckOrder, Checks, ChecksError};
 use agentpr::ports::workspace::Workspace;
 use tokio_util::sync::CancellationToken;
 
-use super::world::{World, git, ignore, put, run};
+use super::world::{World, git, ignore, open, put, run};
 
 #[test]
 fn the_command_is_found_by_looking_at_the_files() {
@@ -100,12 +102,16 @@ async fn a_check_is_ended_at_its_limit_and_by_a_stop() {
         repo: spec.repo.clone(),
         head_sha: prepared.base_sha.clone(),
         commands: vec!["sleep 60 & sleep 60".to_owned()],
-        limit: Duration::from_millis(100),
+        contract: None,
+        auth_granted: false,
+        command_mode: CommandMode::Safe,
+        confinement: open(),
+        limits: ProcessLimits::wall(Duration::from_millis(100)),
     };
     let report = world.checks.run(&order, &ignore, &CancellationToken::new()).await.unwrap();
     assert!(report.results[0].timed_out && report.results[0].exit_code.is_none());
     assert_eq!(report.outcome(), CheckOutcome::Failed);
-    order.limit = Duration::from_secs(20);
+    order.limits = ProcessLimits::wall(Duration::from_secs(20));
     let stop = CancellationToken::new();
     let stopper = stop.clone();
     let stopped = world.checks.run(&order, &move |_| stopper.cancel(), &stop).await;

@@ -3,13 +3,14 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use agentpr::domain::confine::ProcessLimits;
 use agentpr::domain::evidence::AttemptOutcome;
 use agentpr::domain::id::AttemptNo;
 use agentpr::ports::artifact::Artifacts;
 use agentpr::ports::worker::{WorkOrder, Worker, WorkerError};
 use tokio_util::sync::CancellationToken;
 
-use super::world::{World, ignore, put, run};
+use super::world::{World, ignore, open, put, run};
 
 fn order(world: &World, agent: String) -> WorkOrder {
     let workspace = world.root.path().join("files");
@@ -21,7 +22,8 @@ fn order(world: &World, agent: String) -> WorkOrder {
         extra_args: Vec::new(),
         workspace,
         prompt: "a prompt".to_owned(),
-        limit: Duration::from_secs(20),
+        confinement: open(),
+        limits: ProcessLimits::wall(Duration::from_secs(20)),
     }
 }
 
@@ -39,7 +41,7 @@ async fn every_ending_has_its_name() {
         AttemptOutcome::Failed
     );
     let mut slow = order(&world, world.agent("sleep 60"));
-    slow.limit = Duration::from_millis(50);
+    slow.limits = ProcessLimits::wall(Duration::from_millis(50));
     assert_eq!(outcome(&world, &slow).await, AttemptOutcome::TimedOut);
     let broken = world.root.path().join("broken");
     put(&broken, "#!/no/such/interpreter\n");

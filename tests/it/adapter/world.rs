@@ -17,8 +17,10 @@ use agentpr::adapters::process::environment::ChildEnvironment;
 use agentpr::adapters::process::overrides::Overrides;
 use agentpr::adapters::worker::Workers;
 use agentpr::adapters::workspace::{GitWorkspace, WorkspaceSettings};
+use agentpr::domain::confine::{Confinement, ProcessLimits, SandboxMode, Tier};
 use agentpr::domain::evidence::{Change, CheckReport, Prepared, ProcessRef};
 use agentpr::domain::id::{AttemptNo, BranchName, CommitSha, RepoSlug, RunId};
+use agentpr::domain::policy::{CommandMode, Policy};
 use agentpr::domain::spec::{Delivery, Limits, RunSpec};
 use agentpr::ports::artifact::Artifacts;
 use agentpr::ports::check::{CheckOrder, Checks, ChecksError};
@@ -125,7 +127,8 @@ impl World {
             extra_args: Vec::new(),
             workspace: self.workspace.path(&spec.repo, run),
             prompt: "please fix it".to_owned(),
-            limit: Duration::from_secs(20),
+            confinement: open(),
+            limits: ProcessLimits::wall(Duration::from_secs(20)),
         };
         self.workers.run(&order, &ignore, &CancellationToken::new()).await.unwrap()
     }
@@ -154,7 +157,11 @@ impl World {
             repo: spec.repo.clone(),
             head_sha: head_sha.clone(),
             commands: commands.iter().map(|command| (*command).to_owned()).collect(),
-            limit: Duration::from_secs(20),
+            contract: None,
+            auth_granted: false,
+            command_mode: CommandMode::Safe,
+            confinement: open(),
+            limits: ProcessLimits::wall(Duration::from_secs(20)),
         };
         self.checks.run(&order, &ignore, &CancellationToken::new()).await
     }
@@ -210,8 +217,14 @@ pub(super) fn run_of(slug: &str) -> (RunId, RunSpec) {
         delivery: Delivery::Pr,
         title: None,
         limits: Limits::default(),
+        policy: Policy::default(),
     };
     (id, spec)
+}
+
+/// Shut in by nothing.
+pub(super) fn open() -> Confinement {
+    Confinement { mode: SandboxMode::DangerFullAccess, required: Tier::Open, network: true }
 }
 
 /// Takes a started program and does nothing with it.

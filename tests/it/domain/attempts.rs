@@ -24,11 +24,11 @@ const STEPS: [Step; 7] =
     [Step::Prepare, Step::Plan, Step::Agent, Step::Checks, Step::PrRequest, Step::Push, Step::PrCreate];
 
 fn agent(outcome: AttemptOutcome, n: Option<u8>) -> StepOutcome {
-    StepOutcome::AgentEnded { outcome, change: n.map(change), flow: Flow::Unattended }
+    StepOutcome::AgentEnded { outcome, change: n.map(change), seen: Box::default(), flow: Flow::Unattended }
 }
 
 fn checked(n: u8, outcome: CheckOutcome) -> StepOutcome {
-    StepOutcome::Checked { report: report(n, outcome), flow: Flow::Unattended }
+    StepOutcome::Checked { report: report(n, outcome), findings: Vec::new(), flow: Flow::Unattended }
 }
 
 fn limited(limits: Limits) -> Story {

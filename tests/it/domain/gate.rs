@@ -271,6 +271,7 @@ fn a_change_that_an_agent_brings_late_withdraws_the_request() {
     let late = StepOutcome::AgentEnded {
         outcome: AttemptOutcome::Succeeded,
         change: Some(change(3)),
+        seen: Box::default(),
         flow: Flow::Unattended,
     };
     story.end(late);
@@ -326,7 +327,11 @@ fn a_request_is_about_the_newest_change_with_passed_checks() {
 fn a_person_may_accept_a_change_without_passed_checks_and_says_why() {
     let mut story = Story::of(driven_spec()).until(State::LocalValidating);
     let report = super::samples::report(1, CheckOutcome::NoEvidence);
-    story.step(&Actor::engine(), Step::Checks, StepOutcome::Checked { report, flow: Flow::Unattended });
+    story.step(
+        &Actor::engine(),
+        Step::Checks,
+        StepOutcome::Checked { report, findings: Vec::new(), flow: Flow::Unattended },
+    );
     assert_eq!(story.run().reason.code, "missing_test_evidence");
     let card = PolicyReport {
         accepted_because: Some("there are no tests yet".to_owned()),

@@ -75,12 +75,16 @@ fn outcomes() -> impl Strategy<Value = StepOutcome> {
         CheckOutcome::NoEvidence,
     ]);
     prop_oneof![
-        Just(StepOutcome::Prepared(prepared())),
+        Just(StepOutcome::Prepared { prepared: prepared(), spec: None }),
         Just(StepOutcome::Planned(contract())),
-        (ends, proptest::option::of(1..4u8), flows.clone())
-            .prop_map(|(outcome, n, flow)| StepOutcome::AgentEnded { outcome, change: n.map(change), flow }),
-        (1..4u8, checks, flows)
-            .prop_map(|(n, outcome, flow)| StepOutcome::Checked { report: report(n, outcome), flow }),
+        (ends, proptest::option::of(1..4u8), flows.clone()).prop_map(|(outcome, n, flow)| {
+            StepOutcome::AgentEnded { outcome, change: n.map(change), seen: Box::default(), flow }
+        }),
+        (1..4u8, checks, flows).prop_map(|(n, outcome, flow)| StepOutcome::Checked {
+            report: report(n, outcome),
+            findings: Vec::new(),
+            flow
+        }),
         (1..4u8, proptest::option::of(1..5u8)).prop_map(|(n, id)| StepOutcome::PushDone {
             branch: branch("agentpr/run-1"),
             sha: sha(n),

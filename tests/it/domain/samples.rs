@@ -15,10 +15,12 @@ use agentpr::domain::evidence::{
 };
 use agentpr::domain::gate::{CancelReason, Drift, PolicyReport, PrBinding, PrRequest, REQUEST_TTL};
 use agentpr::domain::id::{AttemptNo, BranchName, CommitSha, Digest, PrNumber, RequestId, RunId, TreeSha};
+use agentpr::domain::policy::Policy;
 use agentpr::domain::spec::{Delivery, Limits, RunSpec};
 use agentpr::domain::state::State;
 use agentpr::domain::time::{Moment, Timestamp};
 use agentpr::domain::verdict::{Evidence, verdict};
+use agentpr::domain::verification::{Blocked, Stage};
 
 pub(super) fn run_id() -> RunId {
     RunId::new("run-1").unwrap()
@@ -77,6 +79,7 @@ pub(super) fn manual_spec() -> RunSpec {
         delivery: Delivery::Pr,
         title: None,
         limits: Limits::default(),
+        policy: Policy::default(),
     }
 }
 
@@ -116,13 +119,19 @@ pub(super) fn report(n: u8, outcome: CheckOutcome) -> CheckReport {
         timed_out: false,
         log: None,
         excerpt: String::new(),
+        stage: Stage::Tests,
+        tries: 1,
+        limit: None,
     };
     let (source, results) = match outcome {
         CheckOutcome::Passed => (CheckSource::Given, vec![result(0)]),
         CheckOutcome::Failed => (CheckSource::Given, vec![result(101)]),
         CheckOutcome::NoEvidence => (CheckSource::Nothing, vec![]),
+        CheckOutcome::Blocked => (CheckSource::Contract, vec![]),
     };
-    CheckReport { head_sha: sha(n), source, results }
+    let blocked = (outcome == CheckOutcome::Blocked)
+        .then(|| Blocked { code: "blocked_by_policy".to_owned(), detail: "`sudo make`".to_owned() });
+    CheckReport { results, blocked, ..CheckReport::empty(sha(n), source) }
 }
 
 /// The facts of a request about change `n`, were it made now.
@@ -179,6 +188,7 @@ pub(super) fn evidence() -> AttemptEvidence {
         program: "codex 1.0".to_owned(),
         log: Some(LogRef { path: "run-1/1.log".to_owned(), sha256: digest(9), bytes: 3, truncated: false }),
         message: "ended".to_owned(),
+        ..AttemptEvidence::default()
     }
 }
 

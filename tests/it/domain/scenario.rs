@@ -218,13 +218,22 @@ impl Story {
         let pushed = run.change.as_ref().map(|last| last.head_sha.clone());
         let request_of_gate = run.requests.last().cloned();
         match step {
-            Step::Prepare => StepOutcome::Prepared(prepared()),
+            Step::Prepare => StepOutcome::Prepared { prepared: prepared(), spec: None },
             Step::Plan => StepOutcome::Planned(contract()),
             Step::Agent => {
                 let n = if run.change.is_some() { newest + 1 } else { newest };
-                StepOutcome::AgentEnded { outcome: AttemptOutcome::Succeeded, change: Some(change(n)), flow }
+                StepOutcome::AgentEnded {
+                    outcome: AttemptOutcome::Succeeded,
+                    change: Some(change(n)),
+                    seen: Box::default(),
+                    flow,
+                }
             }
-            Step::Checks => StepOutcome::Checked { report: report(newest, CheckOutcome::Passed), flow },
+            Step::Checks => StepOutcome::Checked {
+                report: report(newest, CheckOutcome::Passed),
+                findings: Vec::new(),
+                flow,
+            },
             Step::PrRequest => StepOutcome::Requested(Box::new(request(asked, newest))),
             Step::Push => StepOutcome::PushDone {
                 branch: run.spec.head_branch.clone(),

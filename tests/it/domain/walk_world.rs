@@ -183,17 +183,23 @@ impl Node {
             all.push(StepOutcome::Stopped);
         }
         match open.step {
-            Step::Prepare => all.push(StepOutcome::Prepared(prepared())),
+            Step::Prepare => all.push(StepOutcome::Prepared { prepared: prepared(), spec: None }),
             Step::Plan => all.push(StepOutcome::Planned(contract())),
             Step::Agent => {
                 for flow in flows {
                     for n in [Some(self.unseen()), self.newest(), None] {
                         let outcome = AttemptOutcome::Succeeded;
-                        all.push(StepOutcome::AgentEnded { outcome, change: n.map(change), flow });
+                        all.push(StepOutcome::AgentEnded {
+                            outcome,
+                            change: n.map(change),
+                            seen: Box::default(),
+                            flow,
+                        });
                     }
                     all.push(StepOutcome::AgentEnded {
                         outcome: AttemptOutcome::TimedOut,
                         change: None,
+                        seen: Box::default(),
                         flow,
                     });
                 }
@@ -202,9 +208,17 @@ impl Node {
                 for flow in flows {
                     for outcome in [CheckOutcome::Passed, CheckOutcome::Failed, CheckOutcome::NoEvidence] {
                         let about = self.newest().unwrap_or(1);
-                        all.push(StepOutcome::Checked { report: report(about, outcome), flow });
+                        all.push(StepOutcome::Checked {
+                            report: report(about, outcome),
+                            findings: Vec::new(),
+                            flow,
+                        });
                     }
-                    all.push(StepOutcome::Checked { report: report(FOREIGN, CheckOutcome::Passed), flow });
+                    all.push(StepOutcome::Checked {
+                        report: report(FOREIGN, CheckOutcome::Passed),
+                        findings: Vec::new(),
+                        flow,
+                    });
                 }
             }
             Step::PrRequest => all.push(StepOutcome::Requested(Box::new(self.asked()))),

@@ -54,6 +54,7 @@ impl Scene {
             delivery: Delivery::Pr,
             title: None,
             limits: None,
+            policy: None,
         }
     }
 

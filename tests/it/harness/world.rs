@@ -14,9 +14,13 @@ use agentpr::domain::evidence::{
     Prepared, ProcessRef,
 };
 use agentpr::domain::gate::{Approved, PrRequest, PushPermit};
-use agentpr::domain::id::{BranchName, CommitSha, Digest, PrNumber, RepoSlug, RunId, TreeSha};
+use agentpr::domain::guard::{Breach, GuardReport, Violation};
+use agentpr::domain::id::{AttemptNo, BranchName, CommitSha, Digest, PrNumber, RepoSlug, RunId, TreeSha};
+use agentpr::domain::policy::{Finding, Policy};
+use agentpr::domain::signal::Signals;
 use agentpr::domain::spec::{Limits, RunSpec};
 use agentpr::domain::time::{Moment, Timestamp};
+use agentpr::domain::verification::Stage;
 use agentpr::ports::artifact::{ArtifactError, Artifacts};
 use agentpr::ports::check::{CheckOrder, Checks, ChecksError};
 use agentpr::ports::clock::Clock;
@@ -27,7 +31,7 @@ use agentpr::ports::probe::Probe;
 use agentpr::ports::random::{NoRandom, Random};
 use agentpr::ports::store::{EventStore, LeaseOwner, Upkeep};
 use agentpr::ports::worker::{OnStart, WorkOrder, WorkReport, Worker, WorkerError};
-use agentpr::ports::workspace::{CaptureOrder, Inspection, Workspace, WorkspaceError};
+use agentpr::ports::workspace::{CaptureOrder, GuardOrder, Inspection, Workspace, WorkspaceError};
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -61,6 +65,10 @@ struct State {
     unreachable: bool,
     failing_pushes: u32,
     prompts: Vec<String>,
+    contract: Option<Vec<u8>>,
+    breaches: VecDeque<Option<Breach>>,
+    findings: Vec<Finding>,
+    checkpoints: Vec<AttemptNo>,
 }
 
 /// The model; hands itself out as every port but the store.
@@ -134,6 +142,26 @@ impl World {
         self.lock().most_agents_at_once
     }
 
+    /// Says what the repository has as its verification contract.
+    pub(crate) fn has_contract(&self, text: &str) {
+        self.lock().contract = Some(text.as_bytes().to_vec());
+    }
+
+    /// Says what the guard finds after the next phases of the agent; afterwards nothing.
+    pub(crate) fn guard_finds(&self, breaches: &[Option<Breach>]) {
+        self.lock().breaches.extend(breaches);
+    }
+
+    /// Says what the look at every change finds.
+    pub(crate) fn scan_finds(&self, findings: &[Finding]) {
+        self.lock().findings = findings.to_vec();
+    }
+
+    /// The attempts whose commit was kept as a checkpoint.
+    pub(crate) fn checkpoints(&self) -> Vec<AttemptNo> {
+        self.lock().checkpoints.clone()
+    }
+
     pub(crate) fn prompts(&self) -> Vec<String> {
         self.lock().prompts.clone()
     }
@@ -192,6 +220,7 @@ impl World {
             branch_prefix: "agentpr/".to_owned(),
             max_parallel: 2,
             limits: Limits::default(),
+            policy: Policy::default(),
             agent: None,
             workspace_root: PathBuf::from("/nowhere"),
         };
@@ -348,6 +377,51 @@ impl Workspace for World {
         Ok((b"+a\n".to_vec(), false))
     }
 
+    async fn read_file(
+        &self,
+        _: &RepoSlug,
+        _: &CommitSha,
+        _: &str,
+        _: u64,
+    ) -> Result<Option<Vec<u8>>, WorkspaceError> {
+        Ok(self.lock().contract.clone())
+    }
+
+    async fn begin_phase(&self, order: &GuardOrder) -> Result<GuardReport, WorkspaceError> {
+        Ok(GuardReport::clean(order.scope))
+    }
+
+    async fn end_phase(&self, order: &GuardOrder) -> Result<GuardReport, WorkspaceError> {
+        let breach = self.lock().breaches.pop_front().flatten();
+        let violation = breach.map(|breach| Violation { path: "pipeline.yml".to_owned(), breach });
+        Ok(GuardReport::of(order.scope, violation.into_iter().collect()))
+    }
+
+    async fn take_actions(&self, _: &RepoSlug, _: &RunId) -> Result<Option<(Vec<u8>, bool)>, WorkspaceError> {
+        Ok(None)
+    }
+
+    async fn scan(
+        &self,
+        _: &RepoSlug,
+        _: &CommitSha,
+        _: &CommitSha,
+        _: &Policy,
+    ) -> Result<Vec<Finding>, WorkspaceError> {
+        Ok(self.lock().findings.clone())
+    }
+
+    async fn checkpoint(
+        &self,
+        _: &RepoSlug,
+        _: &RunId,
+        attempt: AttemptNo,
+        _: &CommitSha,
+    ) -> Result<(), WorkspaceError> {
+        self.lock().checkpoints.push(attempt);
+        Ok(())
+    }
+
     fn path(&self, repo: &RepoSlug, run: &RunId) -> PathBuf {
         Path::new("/nowhere").join(repo.key()).join(run.as_str())
     }
@@ -392,7 +466,7 @@ impl Worker for World {
             }
         };
         self.lock().agents_at_once -= 1;
-        Ok(WorkReport { outcome, evidence: AttemptEvidence::default() })
+        Ok(WorkReport { outcome, evidence: AttemptEvidence::default(), signals: Signals::default() })
     }
 
     fn probe(&self, agent: &str) -> Result<(), WorkerError> {
@@ -425,12 +499,18 @@ impl Checks for World {
             timed_out: false,
             log: None,
             excerpt: if passes { String::new() } else { "FAIL: one is not two".to_owned() },
+            stage: Stage::Tests,
+            tries: 1,
+            limit: None,
         };
         Ok(CheckReport {
-            head_sha: order.head_sha.clone(),
-            source: CheckSource::Given,
             results: vec![result],
+            ..CheckReport::empty(order.head_sha.clone(), CheckSource::Given)
         })
+    }
+
+    fn read_contract(&self, bytes: &[u8]) -> Result<(), Vec<String>> {
+        if bytes.starts_with(b"version: 1") { Ok(()) } else { Err(vec!["version: missing".to_owned()]) }
     }
 }
 

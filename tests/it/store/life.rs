@@ -11,11 +11,13 @@ use agentpr::domain::evidence::{
     LogRef, Prepared, ProcessRef, Step,
 };
 use agentpr::domain::id::{AttemptNo, CommitSha, Digest, EventSeq, RunId, TreeSha, Version};
+use agentpr::domain::policy::Policy;
 use agentpr::domain::run::Run;
 use agentpr::domain::spec::{Delivery, Limits, RunSpec};
 use agentpr::domain::state::State;
 use agentpr::domain::time::Timestamp;
 use agentpr::domain::verdict::{Evidence, verdict};
+use agentpr::domain::verification::Stage;
 
 /// The first `count` events of a run that needs ever another fix round, each with the state after it.
 pub(crate) fn life(run: &RunId, count: usize) -> Vec<(Event, State)> {
@@ -66,6 +68,7 @@ pub(crate) fn spec(run: &RunId) -> RunSpec {
         delivery: Delivery::Pr,
         title: None,
         limits: Limits::default(),
+        policy: Policy::default(),
     }
 }
 
@@ -129,6 +132,7 @@ pub(crate) fn ended(attempt: u32, step: Step, outcome: AttemptOutcome) -> Event 
         program: "codex 0.41".to_owned(),
         log: Some(log),
         message: "the program ended by itself".to_owned(),
+        ..AttemptEvidence::default()
     };
     AttemptEnded { attempt: AttemptNo(attempt), step, outcome, evidence }.into()
 }
@@ -173,14 +177,16 @@ pub(crate) fn report(n: u32) -> CheckReport {
         timed_out: false,
         log: None,
         excerpt: excerpt.to_owned(),
+        stage: Stage::Tests,
+        tries: 1,
+        limit: None,
     };
     CheckReport {
-        head_sha: sha(n + 2),
-        source: CheckSource::Given,
         results: vec![
             result(0, ""),
             result(101, "assertion `left == right` failed\n  left: 1.005\n right: 1.01\nsrc/price.rs:81:9"),
         ],
+        ..CheckReport::empty(sha(n + 2), CheckSource::Given)
     }
 }
 

@@ -245,6 +245,7 @@ fn outcome_name(outcome: AttemptOutcome) -> &'static str {
         AttemptOutcome::Succeeded => "succeeded",
         AttemptOutcome::Failed => "failed",
         AttemptOutcome::TimedOut => "timed_out",
+        AttemptOutcome::OverLimit => "over_limit",
         AttemptOutcome::CouldNotStart => "could_not_start",
         AttemptOutcome::Interrupted => "interrupted",
         AttemptOutcome::Stopped => "stopped",
