@@ -8,6 +8,7 @@
 pub mod action;
 pub mod actor;
 pub mod command;
+pub mod command_policy;
 pub mod confine;
 pub mod decide;
 pub mod event;
@@ -16,6 +17,7 @@ pub mod gate;
 pub mod guard;
 pub mod id;
 pub mod next;
+pub mod pipeline;
 pub mod policy;
 pub mod projection;
 pub mod reason;
