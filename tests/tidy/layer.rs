@@ -19,7 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// The adapters that others may name: starting programs and speaking git are done in one place each.
-const SHARED_ADAPTERS: &[&str] = &["process", "git"];
+const SHARED_ADAPTERS: &[&str] = &["process", "git", "yaml"];
 
 /// Outside crates (or parts of one) and the places, as path prefixes under `src/`, that may name them.
 const PLACES: &[(&str, &[&str])] = &[
@@ -32,11 +32,14 @@ const PLACES: &[(&str, &[&str])] = &[
     ("indicatif", &["surfaces/cli"]),
     ("minijinja", &["app/prompt"]),
     ("toml", &["config"]),
+    ("landlock", &["adapters/process"]),
+    ("saphyr", &["adapters/yaml"]),
+    ("reqwest", &["adapters/"]),
 ];
 
 /// The outside crates that the pure layers may name; nothing else comes in there.
 const PURE_CRATES: &[(&str, &[&str])] = &[
-    ("domain", &["std", "serde", "serde_json", "thiserror", "subtle"]),
+    ("domain", &["std", "serde", "serde_json", "thiserror", "subtle", "regex"]),
     ("ports", &["std", "serde", "thiserror", "async_trait", "tokio_util"]),
 ];
 
@@ -46,15 +49,21 @@ const CRATES: &[&str] = &[
     "anstyle",
     "anyhow",
     "async_trait",
+    "base64",
     "clap",
     "comfy_table",
     "getrandom",
+    "globset",
     "hex",
     "indicatif",
     "jiff",
+    "landlock",
     "minijinja",
+    "regex",
+    "reqwest",
     "rusqlite",
     "rustix",
+    "saphyr",
     "serde",
     "serde_json",
     "sha2",
