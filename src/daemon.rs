@@ -64,6 +64,7 @@ impl Wire for Wiring {
                 control.clone(),
                 Arc::clone(&artifacts) as Arc<_>,
             )),
+            actions: Arc::new(NoActions),
             forge: Arc::new(LocalForge::new(remotes, control)),
             artifacts,
             local: Arc::new(GitLocalRepos::new(git, search_path)),
@@ -104,4 +105,20 @@ fn overrides(config: &Config) -> Result<Overrides, AppError> {
 fn absolute(path: &std::path::Path) -> Result<std::path::PathBuf, AppError> {
     std::path::absolute(path)
         .map_err(|err| AppError::Invalid(format!("`{}` is not a path: {err}", path.display())))
+}
+
+struct NoActions;
+#[async_trait::async_trait]
+impl crate::ports::action::Actions for NoActions {
+    fn read(&self, _: &[u8]) -> Result<Vec<crate::domain::action::ActionLine>, (String, String)> {
+        Err((String::new(), String::new()))
+    }
+    async fn run(
+        &self,
+        _: &crate::ports::action::ActionOrder,
+        _: crate::ports::worker::OnStart<'_>,
+        _: &tokio_util::sync::CancellationToken,
+    ) -> Result<Vec<crate::domain::action::ActionResult>, String> {
+        Err(String::new())
+    }
 }

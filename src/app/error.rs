@@ -69,6 +69,9 @@ pub enum AppError {
     /// The checks.
     #[error(transparent)]
     Checks(#[from] ChecksError),
+    /// Requested actions could not be carried out at all.
+    #[error("the requested actions could not be carried out: {0}")]
+    Actions(String),
     /// A file of a run.
     #[error(transparent)]
     Artifact(#[from] ArtifactError),

@@ -15,6 +15,7 @@ use crate::domain::evidence::{Change, Step};
 use crate::domain::gate::{Drift, Gate, PolicyReport, PrBinding, PrRequest, REQUEST_TTL};
 use crate::domain::id::{Digest, RequestId, RunId};
 use crate::domain::next::{Due, next};
+use crate::domain::policy::Severity;
 use crate::domain::run::Run;
 use crate::ports::store::StoreError;
 
@@ -109,6 +110,13 @@ impl App {
             run.prepared.as_ref().zip(run.change.as_ref()).ok_or_else(|| no_change(run))?;
         let inspection =
             self.ports.workspace.inspect(&run.spec.repo, &prepared.base_sha, &change.head_sha).await?;
+        let mut findings = self
+            .ports
+            .workspace
+            .scan(&run.spec.repo, &prepared.base_sha, &change.head_sha, &run.spec.policy)
+            .await?;
+        let blocking = findings.iter().filter(|finding| finding.severity == Severity::Blocking).count();
+        findings.truncate(CARD_PATHS);
         let mut paths = inspection.paths;
         paths.truncate(CARD_PATHS);
         Ok(PolicyReport {
@@ -117,9 +125,9 @@ impl App {
             protected: inspection.protected,
             checks: run.evidence(),
             accepted_because,
-            findings: Vec::new(),
-            blocking: 0,
-            tier: None,
+            findings,
+            blocking: u32::try_from(blocking).unwrap_or(u32::MAX),
+            tier: run.checks.as_ref().and_then(|report| report.tier),
         })
     }
 

@@ -17,6 +17,7 @@ pub mod gc;
 pub mod hold;
 pub mod perform;
 pub mod prompt;
+pub mod report;
 pub mod submit;
 pub mod views;
 
@@ -27,6 +28,7 @@ use std::sync::atomic::AtomicU64;
 use crate::domain::id::{BranchName, InvalidId, RunId};
 use crate::domain::policy::Policy;
 use crate::domain::spec::Limits;
+use crate::ports::action::Actions;
 use crate::ports::artifact::Artifacts;
 use crate::ports::check::Checks;
 use crate::ports::clock::Clock;
@@ -67,6 +69,7 @@ pub struct Ports {
     pub workspace: Arc<dyn Workspace>,
     pub worker: Arc<dyn Worker>,
     pub checks: Arc<dyn Checks>,
+    pub actions: Arc<dyn Actions>,
     pub forge: Arc<dyn Forge>,
     pub artifacts: Arc<dyn Artifacts>,
     pub local: Arc<dyn LocalRepos>,

@@ -11,6 +11,7 @@ const SAFETY: &str = include_str!("../../prompts/safety.md");
 const IMPLEMENT: &str = include_str!("../../prompts/implement.md");
 const FIX: &str = include_str!("../../prompts/fix.md");
 const ITERATE: &str = include_str!("../../prompts/iterate.md");
+const NEWS: &str = include_str!("../../prompts/news.md");
 const CONTRACT: &str = include_str!("../../prompts/contract.md");
 
 /// What the agent is asked in an unattended attempt: the task, the repair of what the checks found, or what the pull request
@@ -62,7 +63,39 @@ fn is_sent_back(run: &Run) -> bool {
 pub fn guarded(run: &Run, text: &str) -> Result<String, AppError> {
     let base = run.prepared.as_ref().map(|prepared| prepared.base_branch.to_string()).unwrap_or_default();
     let rules = fill(SAFETY, context! { repo => run.spec.repo.to_string(), base })?;
-    Ok(format!("{rules}\n---\n\n{text}"))
+    let news = news(run)?;
+    Ok(format!("{rules}\n{news}---\n\n{text}"))
+}
+
+/// What the agent should hear of its last attempt: what was put back, and what became of the actions it asked for.
+fn news(run: &Run) -> Result<String, AppError> {
+    let last = run.agent.as_ref().map(|agent| agent.no);
+    let guard = last.and_then(|no| run.guard_of(no));
+    if guard.is_none() && run.actions_report.is_none() {
+        return Ok(String::new());
+    }
+    let put_back: Vec<String> = guard
+        .iter()
+        .flat_map(|report| &report.violations)
+        .map(|violation| format!("{} {}", violation.path, violation.breach.words()))
+        .collect();
+    fill(
+        NEWS,
+        context! {
+            put_back,
+            left => run.guard_violations,
+            most => run.spec.policy.max_guard_violations,
+            actions => run.actions_report.as_ref().map(|report| context! {
+                refused => &report.quarantined,
+                detail => &report.detail,
+                results => report.results.iter().map(|result| context! {
+                    id => &result.id,
+                    exit_code => result.exit_code,
+                    error => &result.error,
+                }).collect::<Vec<_>>(),
+            }),
+        },
+    )
 }
 
 /// The contract of a run: what was asked, on which commit, and how it will be judged.

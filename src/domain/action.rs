@@ -48,6 +48,13 @@ pub struct ActionLine {
     pub risk: Risk,
 }
 
+impl ActionLine {
+    /// Says whether a person has to grant it: it says itself that it is risky, or it installs or starts something.
+    pub fn needs_person(&self) -> bool {
+        self.risk != Risk::Low || matches!(self.kind, ActionKind::InstallTool | ActionKind::StartService)
+    }
+}
+
 /// A request, as it was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActionsRequest {

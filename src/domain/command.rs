@@ -3,7 +3,6 @@
 //! A command that reads the world carries what was read. [`super::decide`] answers with events or a refusal.
 
 use super::action::{ActionsReport, ActionsRequest};
-use super::confine::LimitKind;
 use super::event::Event;
 use super::evidence::{
     AttemptEvidence, AttemptOutcome, Change, CheckReport, Contract, Prepared, ProcessRef, Step,
@@ -12,7 +11,6 @@ use super::gate::{Drift, PrBinding, PrRequest};
 use super::guard::GuardReport;
 use super::id::{AttemptNo, BranchName, CommitSha, Digest, PrNumber, RequestId};
 use super::policy::Finding;
-use super::signal::Signals;
 use super::spec::RunSpec;
 use super::state::State;
 use super::verification::PinnedSpec;
@@ -50,6 +48,13 @@ pub enum Command {
         /// The program.
         process: ProcessRef,
     },
+    /// Note what the guard found and put back during an attempt.
+    NoteGuard {
+        /// The attempt.
+        attempt: AttemptNo,
+        /// What was found.
+        report: GuardReport,
+    },
     /// End an attempt: the outcome after an effect.
     EndAttempt {
         /// The attempt.
@@ -69,17 +74,19 @@ pub enum Command {
         /// The contract.
         spec: Option<PinnedSpec>,
     },
+    /// Give up before an agent was started: the workspace is not fit for one.
+    FailPreflight {
+        /// Whether what is missing may come back by itself.
+        transient: bool,
+        /// What is wrong, joined by `; `.
+        failures: String,
+    },
     /// Grant the interactive login the verification contract asks for.
     GrantAuth,
     /// Decide about actions that wait for a person.
     DecideActions {
         /// Whether they may run.
         granted: bool,
-    },
-    /// Note what came of requested actions.
-    NoteActions {
-        /// What came of them.
-        report: ActionsReport,
     },
     /// Hand the run to a person.
     Escalate {
@@ -205,8 +212,8 @@ pub enum StepOutcome {
         outcome: AttemptOutcome,
         /// What it left; `None` when nothing differs from the base, or when it did not succeed.
         change: Option<Change>,
-        /// What else was seen of it.
-        seen: Box<Seen>,
+        /// The request for actions it left, or what became of an unusable one.
+        actions: Option<ActionsFound>,
         /// Who moves the run on.
         flow: Flow,
     },
@@ -237,6 +244,8 @@ pub enum StepOutcome {
         /// The request it belongs to.
         request: RequestId,
     },
+    /// Requested actions were carried out.
+    Acted(ActionsReport),
     /// A request to open a pull request is made.
     Requested(Box<PrRequest>),
     /// The step failed.
@@ -245,19 +254,6 @@ pub enum StepOutcome {
     Interrupted,
     /// A person paused or ended the run.
     Stopped,
-}
-
-/// What the engine saw of an agent's attempt besides its change.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Seen {
-    /// What the guard found; `None` where no guard looked.
-    pub guard: Option<GuardReport>,
-    /// What its transcript says.
-    pub signals: Signals,
-    /// The request for actions it left, or what became of an unusable one.
-    pub actions: Option<ActionsFound>,
-    /// The limit that ended it, wall time aside.
-    pub limit: Option<LimitKind>,
 }
 
 /// What became of a file with action requests.
@@ -293,12 +289,13 @@ impl Command {
             Self::MarkLocalValidated => "mark local validated",
             Self::StartAttempt { .. } => "start attempt",
             Self::NoteProcess { .. } => "note process",
+            Self::NoteGuard { .. } => "note guard",
             Self::EndAttempt { .. } => "end attempt",
             Self::NoteChange { .. } => "note change",
             Self::PinVerifySpec { .. } => "pin verify spec",
+            Self::FailPreflight { .. } => "fail preflight",
             Self::GrantAuth => "grant auth",
             Self::DecideActions { .. } => "decide actions",
-            Self::NoteActions { .. } => "note actions",
             Self::Escalate { .. } => "escalate",
             Self::RequestPr { .. } => "request pr",
             Self::Approve(_) => "approve",
@@ -325,12 +322,13 @@ impl Command {
         "mark local validated",
         "start attempt",
         "note process",
+        "note guard",
         "end attempt",
         "note change",
         "pin verify spec",
+        "fail preflight",
         "grant auth",
         "decide actions",
-        "note actions",
         "escalate",
         "request pr",
         "approve",

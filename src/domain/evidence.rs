@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::confine::{LimitKind, Tier};
 use super::id::{AttemptNo, BranchName, CommitSha, Digest, TreeSha};
+use super::signal::Signals;
 use super::verification::{Blocked, Stage};
 
 /// One kind of work an attempt does.
@@ -16,6 +17,8 @@ pub enum Step {
     Plan,
     /// The agent works, and its change is captured.
     Agent,
+    /// Actions the agent asked for are carried out.
+    Actions,
     /// The checks run on the exact commit.
     Checks,
     /// A request to open a pull request is made.
@@ -33,6 +36,7 @@ impl Step {
             Self::Prepare => "prepare",
             Self::Plan => "plan",
             Self::Agent => "agent",
+            Self::Actions => "actions",
             Self::Checks => "checks",
             Self::PrRequest => "pr_request",
             Self::Push => "push",
@@ -95,6 +99,9 @@ pub struct AttemptEvidence {
     /// The limit that ended it.
     #[serde(default)]
     pub limit: Option<LimitKind>,
+    /// What its transcript says; `None` where none was read.
+    #[serde(default)]
+    pub signals: Option<Box<Signals>>,
 }
 
 /// A log kept as a file beside the store.
@@ -188,6 +195,9 @@ pub struct CheckResult {
     /// The limit that ended it, wall time aside.
     #[serde(default)]
     pub limit: Option<LimitKind>,
+    /// The operator's pattern that says this failure is known; such a failure stops nothing.
+    #[serde(default)]
+    pub known_failure: Option<String>,
 }
 
 fn first_try() -> u32 {
@@ -201,6 +211,11 @@ impl CheckResult {
     pub fn ran_nothing(&self) -> bool {
         let names_pytest = self.command.split_whitespace().any(|word| word.ends_with("pytest"));
         self.exit_code == Some(5) && names_pytest && !self.timed_out && self.limit.is_none()
+    }
+
+    /// Says whether it stops nothing: it passed, found nothing to run, or failed in a way that is known.
+    pub fn is_acceptable(&self) -> bool {
+        self.passed() || self.ran_nothing() || self.known_failure.is_some()
     }
 
     /// Says whether the command ended by itself with code 0.
@@ -294,9 +309,7 @@ impl CheckReport {
     pub fn outcome(&self) -> CheckOutcome {
         if self.blocked.is_some() {
             CheckOutcome::Blocked
-        } else if !self.results.iter().all(|result| result.passed() || result.ran_nothing())
-            || !self.metrics_errors.is_empty()
-        {
+        } else if !self.results.iter().all(CheckResult::is_acceptable) || !self.metrics_errors.is_empty() {
             CheckOutcome::Failed
         } else if self.evidence() == 0 {
             CheckOutcome::NoEvidence
@@ -305,15 +318,18 @@ impl CheckReport {
         }
     }
 
-    /// How many commands passed that prove something.
+    /// How many commands ran that prove something: they passed, or failed only in a way the operator knows.
     pub fn evidence(&self) -> u32 {
-        let proofs = self.results.iter().filter(|result| result.passed() && result.stage.is_evidence());
+        let proves = |result: &&CheckResult| {
+            result.stage.is_evidence() && (result.passed() || result.known_failure.is_some())
+        };
+        let proofs = self.results.iter().filter(proves);
         u32::try_from(proofs.count()).unwrap_or(u32::MAX)
     }
 
     /// The stage that failed.
     pub fn failed_stage(&self) -> Option<Stage> {
-        let command = self.results.iter().find(|result| !result.passed() && !result.ran_nothing());
+        let command = self.results.iter().find(|result| !result.is_acceptable());
         command.map(|result| result.stage).or((!self.metrics_errors.is_empty()).then_some(Stage::Metrics))
     }
 }

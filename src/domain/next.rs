@@ -83,6 +83,7 @@ pub fn next(run: &Run, now: &Moment) -> Due {
         State::Discovery => Due::Perform(Step::Plan),
         State::PlanReady | State::Iterating => Due::Command(Command::StartImplementation),
         State::Implementing if run.prepared.is_none() => Due::Perform(Step::Prepare),
+        State::Implementing | State::LocalValidating if run.actions_are_due() => Due::Perform(Step::Actions),
         State::Implementing if run.fresh_change => Due::Command(Command::MarkLocalValidated),
         State::Implementing => Due::Perform(Step::Agent),
         State::LocalValidating if run.change.is_none() => Due::Command(Command::Escalate {

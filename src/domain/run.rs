@@ -9,7 +9,7 @@
 use super::action::{ActionsReport, ActionsRequest};
 use super::event::{Event, Recorded};
 use super::evidence::{
-    AttemptOutcome, Change, CheckOutcome, CheckReport, Contract, OpenAttempt, Prepared, Step,
+    AttemptEvidence, AttemptOutcome, Change, CheckOutcome, CheckReport, Contract, OpenAttempt, Prepared, Step,
 };
 use super::gate::Gate;
 use super::guard::GuardReport;
@@ -58,6 +58,8 @@ pub struct Run {
     pub change: Option<Change>,
     /// What the engine's checks said last.
     pub checks: Option<CheckReport>,
+    /// How the newest attempt of the agent ended.
+    pub agent: Option<AgentAttempt>,
     /// The last verdict.
     pub verdict: Option<Verdict>,
     /// Number of the last attempt.
@@ -90,8 +92,8 @@ pub struct Run {
     pub auth_granted: bool,
     /// Phases in which the guard found a violation, since a person last stepped in.
     pub guard_violations: u32,
-    /// What the guard found in the newest phase of the agent; `None` when that was clean.
-    pub guard: Option<GuardReport>,
+    /// What the guard found last, and in which attempt.
+    pub guard: Option<(AttemptNo, GuardReport)>,
     /// What the look at a change's objects found last: the commit, the findings, the number of blocking ones.
     pub scan: Option<Scan>,
     /// Requested actions that have not been decided or carried out.
@@ -102,6 +104,17 @@ pub struct Run {
     pub retries: u32,
     /// Whether a change was captured that no check and no person has looked at yet.
     pub fresh_change: bool,
+}
+
+/// An ended attempt of the agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentAttempt {
+    /// Its number.
+    pub no: AttemptNo,
+    /// How it ended.
+    pub outcome: AttemptOutcome,
+    /// What it left behind.
+    pub evidence: AttemptEvidence,
 }
 
 /// What a look at a change's objects found.
@@ -225,6 +238,7 @@ impl Run {
             contract: None,
             change: None,
             checks: None,
+            agent: None,
             verdict: None,
             attempts: AttemptNo(0),
             open: None,
@@ -303,6 +317,19 @@ impl Run {
         (report.head_sha == *head).then(|| report.outcome())
     }
 
+    /// Says whether requested actions can be carried out: nobody has to grant them, or a person did.
+    pub fn actions_are_due(&self) -> bool {
+        self.actions.as_ref().is_some_and(|pending| match pending.granted {
+            Some(granted) => granted,
+            None => !pending.request.needs_person,
+        })
+    }
+
+    /// What the guard found in an attempt; `None` when that was clean.
+    pub fn guard_of(&self, attempt: AttemptNo) -> Option<&GuardReport> {
+        self.guard.as_ref().filter(|(no, _)| *no == attempt).map(|(_, report)| report)
+    }
+
     /// Blocking findings on the newest captured change; `None` when its objects were not looked at.
     pub fn blocking_findings(&self) -> Option<u32> {
         let head = &self.change.as_ref()?.head_sha;
@@ -347,7 +374,7 @@ impl Run {
             Event::AuthGranted(_) => self.auth_granted = true,
             Event::GuardViolated(body) => {
                 self.guard_violations += 1;
-                self.guard = Some(body.report.clone());
+                self.guard = Some((body.attempt, body.report.clone()));
             }
             Event::ActionsRequested(body) => {
                 self.actions = Some(PendingActions { request: body.request.clone(), granted: None });
@@ -372,9 +399,6 @@ impl Run {
             Event::AttemptStarted(body) => {
                 self.attempts = body.attempt;
                 self.fresh_change &= body.step != Step::Agent;
-                if body.step == Step::Agent {
-                    self.guard = None;
-                }
                 self.open = Some(OpenAttempt {
                     no: body.attempt,
                     step: body.step,
@@ -389,6 +413,13 @@ impl Run {
             }
             Event::AttemptEnded(body) => {
                 self.open = None;
+                if body.step == Step::Agent {
+                    self.agent = Some(AgentAttempt {
+                        no: body.attempt,
+                        outcome: body.outcome,
+                        evidence: body.evidence.clone(),
+                    });
+                }
                 self.interruptions = match (body.outcome, self.interruptions) {
                     (AttemptOutcome::Interrupted, Some((step, count))) if step == body.step => {
                         Some((step, count + 1))

@@ -129,6 +129,7 @@ impl CheckRunner {
             stage: Stage::Tests,
             tries: 1,
             limit: None,
+            known_failure: None,
         })
     }
 }

@@ -111,6 +111,7 @@ impl CommandWorker {
             message,
             tier: None,
             limit: None,
+            signals: None,
         };
         Ok(WorkReport { outcome, evidence, signals: Signals::default() })
     }

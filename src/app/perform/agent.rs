@@ -3,11 +3,19 @@
 use super::{Detail, Done, Work};
 use crate::app::{AppError, prompt};
 use crate::crash_point;
-use crate::domain::command::{Command, Flow, Seen, StepOutcome};
+use crate::domain::action::{ActionLine, ActionsReport, ActionsRequest};
+use crate::domain::command::{ActionsFound, Command, Flow, StepOutcome};
+use crate::domain::confine::SandboxMode;
 use crate::domain::evidence::{AttemptOutcome, Change};
+use crate::domain::guard::{Breach, GuardReport, Scope, Violation};
+use crate::domain::id::CommitSha;
 use crate::domain::run::Run;
+use crate::domain::state::State;
 use crate::ports::worker::WorkOrder;
-use crate::ports::workspace::CaptureOrder;
+use crate::ports::workspace::{CaptureOrder, GuardOrder};
+
+/// The plan a phase of exploring may write.
+pub(super) const PLAN_FILE: &str = "PLAN.md";
 
 pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
     let (agent, text, extra_args, flow) = match work.detail {
@@ -33,9 +41,24 @@ pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
         confinement: work.run.spec.policy.agent_confinement(),
         limits: work.run.spec.limits.of_attempt(),
     };
+    let guard = guard_order(work.run);
+    let ports = &work.app.ports;
+    // A phase that was cut off is judged before this one begins.
+    work.note_guard(ports.workspace.begin_phase(&guard).await?)?;
+    let before = remote_head(work).await;
     let started = |process| work.note_process(process);
-    let report = work.app.ports.worker.run(&order, &started, &work.hold.stop).await?;
+    let ran = ports.worker.run(&order, &started, &work.hold.stop).await;
     crash_point::pass("agent_ended");
+    let mut found = ports.workspace.end_phase(&guard).await?;
+    if let Some(pushed) = pushed_meanwhile(work, before, remote_head(work).await) {
+        found = GuardReport::of(found.scope, found.violations.into_iter().chain([pushed]).collect());
+    }
+    work.note_guard(found)?;
+    crash_point::pass("phase_ended");
+    let report = ran?;
+    let actions = take_actions(work).await?;
+    let mut evidence = report.evidence;
+    evidence.signals = Some(Box::new(report.signals));
     let change = match report.outcome {
         AttemptOutcome::Succeeded => work.app.capture(work.run, &commit_message(work.run)).await?,
         AttemptOutcome::Failed
@@ -46,15 +69,79 @@ pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
         | AttemptOutcome::Stopped => None,
     };
     crash_point::pass("change_captured");
-    Ok(Done::with(
-        report.evidence,
-        StepOutcome::AgentEnded {
-            outcome: report.outcome,
-            change,
-            seen: Box::new(Seen { signals: report.signals, ..Seen::default() }),
-            flow,
-        },
-    ))
+    let outcome = StepOutcome::AgentEnded { outcome: report.outcome, change, actions, flow };
+    Ok(Done::with(evidence, outcome))
+}
+
+/// What the phase of a run may write: while exploring the plan only, and nothing when the sandbox is to be read only.
+pub(super) fn guard_order(run: &Run) -> GuardOrder {
+    let policy = &run.spec.policy;
+    let scope = match (policy.sandbox, run.state) {
+        (SandboxMode::ReadOnly, _) => Scope::Nothing,
+        (_, State::Discovery) => Scope::Plan,
+        _ => Scope::Build,
+    };
+    GuardOrder {
+        run: run.id.clone(),
+        repo: run.spec.repo.clone(),
+        scope,
+        plan: PLAN_FILE.to_owned(),
+        contract: policy.pipeline.clone(),
+        protect: policy.protect.clone(),
+        unprotect: policy.unprotect.clone(),
+    }
+}
+
+/// Where the run's branch stands at the remote; the outer `None` when the remote does not answer.
+async fn remote_head(work: &Work<'_>) -> Option<Option<CommitSha>> {
+    let spec = &work.run.spec;
+    match work.app.ports.forge.branch_head(spec, &spec.head_branch).await {
+        Ok(head) => Some(head),
+        Err(err) => {
+            tracing::debug!(run = %work.run.id, error = %err, "the remote was not asked about pushes");
+            None
+        }
+    }
+}
+
+/// The engine alone pushes, and never while an agent works: what moved the branch meanwhile had the agent's hands on it.
+fn pushed_meanwhile(
+    work: &Work<'_>,
+    before: Option<Option<CommitSha>>,
+    after: Option<Option<CommitSha>>,
+) -> Option<Violation> {
+    let (before, after) = (before?, after?);
+    (before != after)
+        .then(|| Violation { path: work.run.spec.head_branch.to_string(), breach: Breach::Pushed })
+}
+
+/// Takes a file with action requests out of the workspace, and keeps a copy whatever becomes of it.
+///
+/// Only a repair may ask; what an earlier phase left is put aside.
+async fn take_actions(work: &Work<'_>) -> Result<Option<ActionsFound>, AppError> {
+    let ports = &work.app.ports;
+    let Some((bytes, fresh)) = ports.workspace.take_actions(&work.run.spec.repo, &work.run.id).await? else {
+        return Ok(None);
+    };
+    let file = ports.artifacts.write(&work.run.id, &format!("actions-{}.yml", work.attempt), &bytes)?;
+    let aside = |code: &str, detail: String| {
+        let quarantined = Some(code.to_owned());
+        Ok(Some(ActionsFound::PutAside(ActionsReport { quarantined, detail, results: Vec::new() })))
+    };
+    if !fresh {
+        return aside("stale", "the file is older than the agent's attempt".to_owned());
+    }
+    if work.run.fix_rounds == 0 {
+        return aside("not_a_repair", "only a repair may ask for actions".to_owned());
+    }
+    match ports.actions.read(&bytes) {
+        Err((code, detail)) => aside("invalid", format!("{code}: {detail}")),
+        Ok(actions) => {
+            let needs_person = actions.iter().any(ActionLine::needs_person);
+            let request = ActionsRequest { copy: file.path, sha256: file.sha256, actions, needs_person };
+            Ok(Some(ActionsFound::Request(request)))
+        }
+    }
 }
 
 /// Makes a workspace that somebody deleted again, on the same base and with what was captured last in it.

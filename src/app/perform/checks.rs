@@ -5,7 +5,7 @@ use crate::app::AppError;
 use crate::crash_point;
 use crate::domain::command::{Flow, StepOutcome};
 use crate::domain::decide::Rejection;
-use crate::domain::evidence::{AttemptEvidence, CheckReport};
+use crate::domain::evidence::{AttemptEvidence, CheckOutcome, CheckReport};
 use crate::ports::check::CheckOrder;
 
 pub(super) async fn checks(work: &Work<'_>) -> Result<Done, AppError> {
@@ -31,7 +31,15 @@ pub(super) async fn checks(work: &Work<'_>) -> Result<Done, AppError> {
     let started = |process| work.note_process(process);
     let report = work.app.ports.checks.run(&order, &started, &work.hold.stop).await?;
     crash_point::pass("checks_ended");
-    Ok(Done::with(evidence(&report), StepOutcome::Checked { report, findings: Vec::new(), flow }))
+    let spec = &work.run.spec;
+    let findings = match (report.outcome(), &work.run.prepared) {
+        (CheckOutcome::Passed, Some(prepared)) => {
+            let workspace = &work.app.ports.workspace;
+            workspace.scan(&spec.repo, &prepared.base_sha, &change.head_sha, &spec.policy).await?
+        }
+        _ => Vec::new(),
+    };
+    Ok(Done::with(evidence(&report), StepOutcome::Checked { report, findings, flow }))
 }
 
 fn evidence(report: &CheckReport) -> AttemptEvidence {
@@ -41,6 +49,7 @@ fn evidence(report: &CheckReport) -> AttemptEvidence {
         duration_ms: report.results.iter().map(|result| result.duration_ms).sum(),
         program: last.map(|result| result.command.clone()).unwrap_or_default(),
         log: last.and_then(|result| result.log.clone()),
+        tier: report.tier,
         message: match last {
             Some(result) => format!("checks {}: `{}`", report.outcome().name(), result.command),
             None => "nothing to check with was given or found".to_owned(),

@@ -1,5 +1,6 @@
 //! Carrying out one step: an intent in the log before it, an outcome after it, one file per kind of effect.
 
+mod actions;
 mod agent;
 mod backoff;
 mod checks;
@@ -17,8 +18,10 @@ use crate::domain::actor::Actor;
 use crate::domain::command::{Command, Failure, Flow, StepOutcome};
 use crate::domain::event::Event;
 use crate::domain::evidence::{AttemptEvidence, AttemptOutcome, ProcessRef, Step};
+use crate::domain::guard::GuardReport;
 use crate::domain::id::AttemptNo;
 use crate::domain::run::Run;
+use crate::domain::verdict::Grade;
 
 /// One step that is due, or was ordered.
 #[derive(Debug, Clone)]
@@ -94,6 +97,16 @@ impl Done {
 }
 
 impl Work<'_> {
+    /// Records what the guard found; a clean report leaves no trace.
+    fn note_guard(&self, report: GuardReport) -> Result<(), AppError> {
+        if report.is_clean() {
+            return Ok(());
+        }
+        let command = Command::NoteGuard { attempt: self.attempt, report };
+        self.app.execute(&self.run.id, &command, &self.hold.by(self.actor))?;
+        Ok(())
+    }
+
     /// Records a program as soon as it runs; when that fails, the program is stopped: what is not in the log cannot be
     /// found after a crash.
     fn note_process(&self, process: ProcessRef) {
@@ -128,6 +141,7 @@ impl App {
             Step::Prepare => prepare::prepare(&work).await,
             Step::Plan => plan::plan(&work),
             Step::Agent => agent::agent(&work).await,
+            Step::Actions => actions::actions(&work).await,
             Step::Checks => checks::checks(&work).await,
             Step::PrRequest => request::request(&work).await,
             Step::Push => publish::push(&work).await,
@@ -155,11 +169,34 @@ impl App {
             other => other?,
         };
         crash_point::pass("after_outcome");
+        self.keep_what_was_judged(hold, &work, &ended).await;
         let recorded = ended.events.iter().any(|recorded| matches!(recorded.event, Event::PrRequested(_)));
         if let Some(issued) = done.issued.filter(|_| recorded) {
             self.ports.notifier.token_issued(hold.run(), &issued.request, &issued.token);
         }
         Ok(ended)
+    }
+}
+
+impl App {
+    /// Keeps a commit that passed, and writes the report of a judged attempt. Both can be made again from log and objects,
+    /// so a failure is no reason to undo what was judged.
+    async fn keep_what_was_judged(&self, hold: &Hold, work: &Work<'_>, ended: &Executed) {
+        let judged = ended.events.iter().find_map(|recorded| match &recorded.event {
+            Event::VerdictRendered(body) => Some(&body.verdict),
+            _ => None,
+        });
+        let Some(verdict) = judged else { return };
+        if let (Grade::Pass, Some(change)) = (verdict.grade, &ended.run.change) {
+            let (repo, run) = (&ended.run.spec.repo, &ended.run.id);
+            if let Err(err) = self.ports.workspace.checkpoint(repo, run, work.attempt, &change.head_sha).await
+            {
+                tracing::warn!(%run, error = %err, "a commit that passed could not be kept as a checkpoint");
+            }
+        }
+        if let Err(err) = self.write_runtime_report(&ended.run, work.attempt, verdict, &hold.by(work.actor)) {
+            tracing::warn!(run = %ended.run.id, error = %err, "the report of an attempt could not be written");
+        }
     }
 }
 
@@ -169,6 +206,7 @@ fn failed(err: &AppError) -> Done {
         AppError::Workspace(err) => (err.code().to_owned(), true),
         AppError::Forge(err) => (err.code().to_owned(), err.is_transient()),
         AppError::Worker(_) => ("agent_unavailable".to_owned(), false),
+        AppError::Actions(_) => ("actions_unavailable".to_owned(), true),
         AppError::Checks(_) => ("checks_unavailable".to_owned(), true),
         AppError::Artifact(_) | AppError::Store(_) => ("storage".to_owned(), true),
         AppError::Refused { rejection, .. } => (rejection.code().to_owned(), false),

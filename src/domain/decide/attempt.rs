@@ -1,23 +1,17 @@
 //! Attempts: an intent before each effect, an outcome after it, and what the outcome moves.
 
-use super::{Decision, Rejection, gate};
-use crate::domain::command::{Failure, Flow, StepOutcome};
+use super::{Ctx, Decision, Rejection, gate, work};
+use crate::domain::command::{Failure, StepOutcome};
 use crate::domain::event::{
-    AttemptEnded, AttemptStarted, ChangeCaptured, ChecksFinished, Event, FixRequested, HumanReviewRequested,
-    MarkedDone, PlanReady, PrLinked, PrRequestCancelled, ProcessStarted, Pushed, StepFailed,
-    ValidationStarted, VerdictRendered, VerifySpecPinned, WorkspacePrepared,
+    ActionsExecuted, AttemptEnded, AttemptStarted, Event, GuardViolated, HumanReviewRequested, PlanReady,
+    PrLinked, PrRequestCancelled, ProcessStarted, Pushed, StepFailed, VerifySpecPinned, WorkspacePrepared,
 };
-use crate::domain::evidence::{
-    AttemptEvidence, AttemptOutcome, Change, CheckOutcome, CheckReport, OpenAttempt, ProcessRef, Step,
-};
+use crate::domain::evidence::{AttemptEvidence, AttemptOutcome, CheckOutcome, OpenAttempt, ProcessRef, Step};
 use crate::domain::gate::{CancelReason, Gate};
+use crate::domain::guard::GuardReport;
 use crate::domain::id::AttemptNo;
 use crate::domain::run::Run;
-use crate::domain::spec::Delivery;
 use crate::domain::state::State;
-use crate::domain::verdict::{Evidence, Grade, NextAction, Verdict, verdict};
-
-use super::Ctx;
 
 pub(super) fn start(run: &Run, step: Step, generation: u64, ctx: &Ctx) -> Result<Decision, Rejection> {
     if let Some(open) = &run.open {
@@ -49,6 +43,7 @@ fn may_start(run: &Run, step: Step, person: bool) -> bool {
             run.state == LocalValidating
                 || person && matches!(run.state, Implementing | Iterating | NeedsHumanReview)
         }
+        Step::Actions => run.actions_are_due() && matches!(run.state, Implementing | LocalValidating),
         Step::PrRequest => matches!(run.state, NeedsHumanReview | Pushed),
         Step::Push => match run.state {
             NeedsHumanReview | Pushed => approved || person,
@@ -64,6 +59,7 @@ fn start_words(step: Step) -> &'static str {
         Step::Prepare => "prepare the workspace",
         Step::Plan => "write the contract",
         Step::Agent => "run the agent",
+        Step::Actions => "carry out the actions",
         Step::Checks => "run the checks",
         Step::PrRequest => "ask for a pull request",
         Step::Push => "push",
@@ -78,6 +74,15 @@ pub(super) fn note_process(
 ) -> Result<Decision, Rejection> {
     under_way(run, attempt)?;
     Ok(Decision::of(vec![ProcessStarted { attempt, process: process.clone() }.into()]))
+}
+
+/// A clean report is no event; the same report twice is one.
+pub(super) fn note_guard(run: &Run, attempt: AttemptNo, report: &GuardReport) -> Result<Decision, Rejection> {
+    under_way(run, attempt)?;
+    if report.is_clean() {
+        return Ok(Decision::nothing());
+    }
+    Ok(Decision::of(vec![GuardViolated { attempt, report: report.clone() }.into()]))
 }
 
 fn under_way(run: &Run, attempt: AttemptNo) -> Result<&OpenAttempt, Rejection> {
@@ -102,7 +107,7 @@ pub(super) fn end(
     if run.state.is_terminal() && !is_there {
         return Ok(Decision::of(vec![ended(attempt_outcome(outcome))]));
     }
-    match consequences(run, open.step, outcome) {
+    match consequences(run, open, evidence, outcome) {
         Ok(events) => {
             let mut all = vec![ended(attempt_outcome(outcome))];
             all.extend(events);
@@ -120,6 +125,7 @@ fn is_of(step: Step, outcome: &StepOutcome) -> bool {
         StepOutcome::Planned(_) => step == Step::Plan,
         StepOutcome::AgentEnded { .. } => step == Step::Agent,
         StepOutcome::Checked { .. } => step == Step::Checks,
+        StepOutcome::Acted(_) => step == Step::Actions,
         StepOutcome::Requested(_) => step == Step::PrRequest,
         StepOutcome::PushDone { .. } => step == Step::Push,
         StepOutcome::PrOpened { .. } => step == Step::PrCreate,
@@ -139,13 +145,20 @@ fn attempt_outcome(outcome: &StepOutcome) -> AttemptOutcome {
         },
         StepOutcome::Prepared { .. }
         | StepOutcome::Planned(_)
+        | StepOutcome::Acted(_)
         | StepOutcome::PushDone { .. }
         | StepOutcome::PrOpened { .. }
         | StepOutcome::Requested(_) => AttemptOutcome::Succeeded,
     }
 }
 
-fn consequences(run: &Run, step: Step, outcome: &StepOutcome) -> Result<Vec<Event>, Rejection> {
+fn consequences(
+    run: &Run,
+    open: &OpenAttempt,
+    evidence: &AttemptEvidence,
+    outcome: &StepOutcome,
+) -> Result<Vec<Event>, Rejection> {
+    let (step, attempt) = (open.step, open.no);
     Ok(match outcome {
         StepOutcome::Prepared { prepared, spec } => {
             let mut events: Vec<Event> = vec![WorkspacePrepared { prepared: prepared.clone() }.into()];
@@ -157,10 +170,18 @@ fn consequences(run: &Run, step: Step, outcome: &StepOutcome) -> Result<Vec<Even
         StepOutcome::Planned(contract) => {
             keep(run.state == State::Discovery, PlanReady { contract: contract.clone() })
         }
-        StepOutcome::AgentEnded { outcome, change, flow, .. } => {
-            agent_ended(run, *outcome, change.as_ref(), *flow)
+        StepOutcome::AgentEnded { outcome, change, actions, flow } => {
+            let ended = work::Ended {
+                outcome: *outcome,
+                evidence,
+                change: change.as_ref(),
+                actions: actions.as_ref(),
+                flow: *flow,
+            };
+            work::agent_ended(run, attempt, &ended)
         }
-        StepOutcome::Checked { report, flow, .. } => checked(run, report, *flow),
+        StepOutcome::Checked { report, findings, flow } => work::checked(run, report, findings, *flow),
+        StepOutcome::Acted(report) => vec![ActionsExecuted { report: report.clone() }.into()],
         StepOutcome::PushDone { branch, sha, request } => {
             vec![Pushed { branch: branch.clone(), sha: sha.clone(), request: request.clone() }.into()]
         }
@@ -183,100 +204,9 @@ fn keep(condition: bool, event: impl Into<Event>) -> Vec<Event> {
 }
 
 /// Whether the run still stands where a step of work moves it on.
-fn is_working(run: &Run) -> bool {
+pub(super) fn is_working(run: &Run) -> bool {
     use State::{Discovery, Implementing, Iterating, LocalValidating, PlanReady};
     matches!(run.state, Discovery | PlanReady | Implementing | Iterating | LocalValidating)
-}
-
-fn agent_ended(run: &Run, outcome: AttemptOutcome, change: Option<&Change>, flow: Flow) -> Vec<Event> {
-    let mut events = Vec::new();
-    if let Some(change) = change {
-        events.extend(super::withdraw(run));
-        events.push(ChangeCaptured { change: change.clone() }.into());
-    }
-    if !is_working(run) {
-        return events;
-    }
-    // What failed here, or was pushed and sent back, and comes again as it was is no change.
-    let again = change.is_some_and(|new| {
-        let failed_before = run.evidence() == Some(CheckOutcome::Failed)
-            && run.change.as_ref().is_some_and(|old| old.tree == new.tree);
-        failed_before || run.pushed.as_ref().is_some_and(|pushed| pushed.sha == new.head_sha)
-    });
-    let changed = change.is_some() && !again;
-    if outcome == AttemptOutcome::Succeeded && (changed || run.state == State::Discovery) {
-        match (flow, run.state) {
-            (Flow::Unattended, State::Implementing) => events.push(ValidationStarted {}.into()),
-            (Flow::ByHand { success: Some(State::NeedsHumanReview) }, State::Discovery) => {
-                events.push(human("agent_done", "the agent ended; a person decides what follows"));
-            }
-            // The operator's step goes on with the checks.
-            (Flow::Unattended | Flow::ByHand { .. }, _) => {}
-        }
-        return events;
-    }
-    let graded = verdict(Evidence { agent: outcome, changed, checks: None });
-    events.push(VerdictRendered { verdict: graded.clone() }.into());
-    events.push(after_failure(Step::Agent, &graded));
-    events
-}
-
-fn checked(run: &Run, report: &CheckReport, flow: Flow) -> Vec<Event> {
-    let mut events: Vec<Event> = vec![ChecksFinished { report: report.clone() }.into()];
-    let about_change = run.change.as_ref().is_some_and(|change| change.head_sha == report.head_sha);
-    let waits = match flow {
-        Flow::Unattended => run.state == State::LocalValidating,
-        Flow::ByHand { .. } => {
-            matches!(run.state, State::LocalValidating | State::Implementing | State::Iterating)
-        }
-    };
-    if !about_change || !waits {
-        return events;
-    }
-    let graded =
-        verdict(Evidence { agent: AttemptOutcome::Succeeded, changed: true, checks: Some(report.outcome()) });
-    events.push(VerdictRendered { verdict: graded.clone() }.into());
-    events.extend(match (flow, graded.grade) {
-        (Flow::Unattended, Grade::Pass) => match run.spec.delivery {
-            Delivery::Pr => vec![human(
-                "ready_for_review",
-                "every check passed; the change waits for its two confirmations",
-            )],
-            Delivery::None => vec![MarkedDone {}.into()],
-        },
-        (Flow::Unattended, Grade::HumanReview | Grade::Retryable)
-            if report.outcome() == CheckOutcome::Failed
-                && run.fix_rounds < run.spec.limits.max_iteration_count =>
-        {
-            vec![FixRequested { round: run.fix_rounds + 1, reason: "verify_failed".to_owned() }.into()]
-        }
-        (Flow::ByHand { success }, Grade::Pass) => match success {
-            Some(State::NeedsHumanReview) => {
-                vec![human("ready_for_review", "every check passed; a person decides what follows")]
-            }
-            Some(State::LocalValidating) if run.state != State::LocalValidating => {
-                vec![ValidationStarted {}.into()]
-            }
-            _ => Vec::new(),
-        },
-        (Flow::Unattended | Flow::ByHand { .. }, Grade::HumanReview | Grade::Retryable) => {
-            vec![after_failure(Step::Checks, &graded)]
-        }
-    });
-    events
-}
-
-fn after_failure(step: Step, graded: &Verdict) -> Event {
-    match graded.next_action {
-        NextAction::Retry => StepFailed {
-            step: step.name().to_owned(),
-            reason_code: graded.reason_code.clone(),
-            error_message: graded.because.clone(),
-            retryable: true,
-        }
-        .into(),
-        NextAction::Escalate | NextAction::Advance => human(&graded.reason_code, &graded.because),
-    }
 }
 
 fn failed(run: &Run, step: Step, failure: &Failure) -> Vec<Event> {
@@ -326,6 +256,6 @@ fn interrupted(run: &Run, step: Step) -> Vec<Event> {
     events
 }
 
-fn human(reason: &str, message: &str) -> Event {
+pub(super) fn human(reason: &str, message: &str) -> Event {
     HumanReviewRequested { reason: reason.to_owned(), message: message.to_owned() }.into()
 }

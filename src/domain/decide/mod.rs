@@ -9,6 +9,7 @@ mod gate;
 mod rejection;
 mod steer;
 mod verification;
+mod work;
 
 pub use rejection::Rejection;
 
@@ -70,6 +71,7 @@ pub fn decide(run: Option<&Run>, command: &Command, ctx: &Ctx) -> Result<Decisio
         Command::MarkLocalValidated => steer::mark_local_validated(run, ctx),
         Command::StartAttempt { step, generation } => attempt::start(run, *step, *generation, ctx),
         Command::NoteProcess { attempt, process } => attempt::note_process(run, *attempt, process),
+        Command::NoteGuard { attempt, report } => attempt::note_guard(run, *attempt, report),
         Command::EndAttempt { attempt, evidence, outcome } => attempt::end(run, *attempt, evidence, outcome),
         Command::NoteChange { change } => {
             if run.change.as_ref() == Some(change) {
@@ -81,8 +83,10 @@ pub fn decide(run: Option<&Run>, command: &Command, ctx: &Ctx) -> Result<Decisio
         }
         Command::PinVerifySpec { spec } => verification::pin(run, spec.as_ref(), ctx),
         Command::GrantAuth => verification::grant_auth(run, ctx),
+        Command::FailPreflight { transient, failures } => {
+            verification::fail_preflight(run, *transient, failures)
+        }
         Command::DecideActions { granted } => verification::decide_actions(run, *granted, ctx),
-        Command::NoteActions { report } => verification::note_actions(run, report),
         Command::Escalate { reason, message } => steer::escalate(run, reason, message, ctx),
         Command::RequestPr { request } => gate::request(run, request, ctx),
         Command::Approve(approval) => gate::approve(run, approval, ctx),

@@ -5,7 +5,7 @@ use crate::domain::event::{
     Cancelled, DiscoveryStarted, HumanReviewRequested, ImplementationStarted, MarkedDone, PausedByPerson,
     PlanReady, PrLinked, Resumed, Retried, Skipped, ValidationStarted,
 };
-use crate::domain::evidence::Contract;
+use crate::domain::evidence::{CheckOutcome, Contract};
 use crate::domain::gate::Gate;
 use crate::domain::id::PrNumber;
 use crate::domain::run::Run;
@@ -128,6 +128,8 @@ fn retry_target(run: &Run) -> State {
         State::NeedsHumanReview => match fell_in {
             State::Pushed => State::Pushed,
             State::Discovery | State::PlanReady if run.contract.is_some() => State::PlanReady,
+            // The contract could not be carried out: the same change is checked again.
+            State::LocalValidating if run.evidence() == Some(CheckOutcome::Blocked) => State::LocalValidating,
             _ => State::Implementing,
         },
         _ => State::Implementing,
@@ -150,7 +152,7 @@ pub(super) fn skip(run: &Run, reason: &str, ctx: &Ctx) -> Result<Decision, Rejec
 }
 
 /// While something is on its way to the remote, only pausing, going on from the pause, and cancelling make sense.
-fn no_push_under_way(run: &Run) -> Result<(), Rejection> {
+pub(super) fn no_push_under_way(run: &Run) -> Result<(), Rejection> {
     match &run.open {
         Some(open) if open.step.touches_the_world() => {
             Err(Rejection::AttemptOpen { attempt: open.no, step: open.step })

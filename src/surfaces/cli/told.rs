@@ -66,6 +66,7 @@ pub(super) fn app(err: &AppError) -> Told {
             of("unknown_agent", Exit::Usage).hint("name a program the system finds, as --agent 'command:PROGRAM ARGS'")
         }
         AppError::Worker(WorkerError::Unavailable(_)) => of("agent_unavailable", Exit::NotReady).hint("agentpr doctor"),
+        AppError::Actions(_) => of("actions_unavailable", Exit::Failed).hint("agentpr doctor"),
         AppError::Checks(ChecksError::Stopped) => of("stopped", Exit::Failed).hint("agentpr list"),
         AppError::Checks(ChecksError::Unavailable(_)) => of("checks_unavailable", Exit::Failed).hint("agentpr doctor"),
         AppError::Artifact(_) => {

@@ -24,7 +24,7 @@ const STEPS: [Step; 7] =
     [Step::Prepare, Step::Plan, Step::Agent, Step::Checks, Step::PrRequest, Step::Push, Step::PrCreate];
 
 fn agent(outcome: AttemptOutcome, n: Option<u8>) -> StepOutcome {
-    StepOutcome::AgentEnded { outcome, change: n.map(change), seen: Box::default(), flow: Flow::Unattended }
+    StepOutcome::AgentEnded { outcome, change: n.map(change), actions: None, flow: Flow::Unattended }
 }
 
 fn checked(n: u8, outcome: CheckOutcome) -> StepOutcome {
@@ -111,7 +111,9 @@ fn an_attempt_ends_only_as_its_own_step_can() {
                 url: None,
                 request: super::samples::request_id(1),
             },
-            Step::Prepare | Step::Plan | Step::Agent | Step::Checks => story.good(step, Flow::Unattended),
+            Step::Prepare | Step::Plan | Step::Agent | Step::Actions | Step::Checks => {
+                story.good(step, Flow::Unattended)
+            }
         };
         let end = Command::EndAttempt { attempt: story.run().attempts, evidence: evidence(), outcome };
         assert_eq!(story.refused(Actor::engine(), end), "illegal_transition", "{}", step.name());

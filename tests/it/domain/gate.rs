@@ -271,7 +271,7 @@ fn a_change_that_an_agent_brings_late_withdraws_the_request() {
     let late = StepOutcome::AgentEnded {
         outcome: AttemptOutcome::Succeeded,
         change: Some(change(3)),
-        seen: Box::default(),
+        actions: None,
         flow: Flow::Unattended,
     };
     story.end(late);

@@ -78,7 +78,7 @@ fn outcomes() -> impl Strategy<Value = StepOutcome> {
         Just(StepOutcome::Prepared { prepared: prepared(), spec: None }),
         Just(StepOutcome::Planned(contract())),
         (ends, proptest::option::of(1..4u8), flows.clone()).prop_map(|(outcome, n, flow)| {
-            StepOutcome::AgentEnded { outcome, change: n.map(change), seen: Box::default(), flow }
+            StepOutcome::AgentEnded { outcome, change: n.map(change), actions: None, flow }
         }),
         (1..4u8, checks, flows).prop_map(|(n, outcome, flow)| StepOutcome::Checked {
             report: report(n, outcome),

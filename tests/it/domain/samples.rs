@@ -1,5 +1,6 @@
 //! Things the domain's tests talk about: commits, requests, reports, and one of every event.
 
+use agentpr::domain::action::{ActionKind, ActionLine, ActionResult, ActionsReport, ActionsRequest, Risk};
 use agentpr::domain::actor::{Actor, Channel};
 use agentpr::domain::command::{Approval, Failure, StepOutcome};
 use agentpr::domain::event::{
@@ -122,6 +123,7 @@ pub(super) fn report(n: u8, outcome: CheckOutcome) -> CheckReport {
         stage: Stage::Tests,
         tries: 1,
         limit: None,
+        known_failure: None,
     };
     let (source, results) = match outcome {
         CheckOutcome::Passed => (CheckSource::Given, vec![result(0)]),
@@ -230,7 +232,7 @@ pub(super) fn every_event() -> Vec<(String, Event)> {
         ValidationStarted {}.into(),
         ChecksFinished { report: report(1, CheckOutcome::Passed) }.into(),
         VerdictRendered {
-            verdict: verdict(Evidence { agent: AttemptOutcome::TimedOut, changed: true, checks: None }),
+            verdict: verdict(&Evidence::of(AttemptOutcome::TimedOut, true, &Policy::default())),
         }
         .into(),
         FixRequested { round: 1, reason: "verify_failed".to_owned() }.into(),
@@ -313,4 +315,23 @@ pub(super) fn linked(number: u64) -> Event {
 
 pub(super) fn check(word: &str, head: Option<u8>) -> Event {
     CheckRecorded { conclusion: word.to_owned(), head_sha: head.map(sha), pr_number: None }.into()
+}
+
+/// What came of one action.
+pub(super) fn acted() -> ActionsReport {
+    let done = ActionResult { id: "a1".to_owned(), exit_code: Some(0), error: String::new(), log: None };
+    ActionsReport { quarantined: None, detail: String::new(), results: vec![done] }
+}
+
+/// A request for one action.
+pub(super) fn asked_actions(needs_person: bool) -> ActionsRequest {
+    let risk = if needs_person { Risk::High } else { Risk::Low };
+    let line =
+        ActionLine { id: "a1".to_owned(), kind: ActionKind::RunCmd, what: "make deps".to_owned(), risk };
+    ActionsRequest {
+        copy: "run-1/actions-1.yml".to_owned(),
+        sha256: digest(11),
+        actions: vec![line],
+        needs_person,
+    }
 }

@@ -15,8 +15,8 @@ use agentpr::domain::state::State;
 use agentpr::domain::time::Moment;
 
 use super::samples::{
-    attempt, change, contract, driven_spec, evidence, failure, github, person, pr, prepared, report, request,
-    run_id, start,
+    acted, attempt, change, contract, driven_spec, evidence, failure, github, person, pr, prepared, report,
+    request, run_id, start,
 };
 
 /// Takes `event` into run and row, as a store does.
@@ -225,7 +225,7 @@ impl Story {
                 StepOutcome::AgentEnded {
                     outcome: AttemptOutcome::Succeeded,
                     change: Some(change(n)),
-                    seen: Box::default(),
+                    actions: None,
                     flow,
                 }
             }
@@ -234,6 +234,7 @@ impl Story {
                 findings: Vec::new(),
                 flow,
             },
+            Step::Actions => StepOutcome::Acted(acted()),
             Step::PrRequest => StepOutcome::Requested(Box::new(request(asked, newest))),
             Step::Push => StepOutcome::PushDone {
                 branch: run.spec.head_branch.clone(),

@@ -12,8 +12,8 @@ use agentpr::domain::state::State;
 use agentpr::domain::time::Moment;
 
 use super::samples::{
-    approval, binding, change, contract, digest, failure, github, minutes, person, pr, prepared, report,
-    request, request_id, sha, start,
+    acted, approval, binding, change, contract, digest, failure, github, minutes, person, pr, prepared,
+    report, request, request_id, sha, start,
 };
 
 /// Somebody else's commit on our branch.
@@ -192,14 +192,14 @@ impl Node {
                         all.push(StepOutcome::AgentEnded {
                             outcome,
                             change: n.map(change),
-                            seen: Box::default(),
+                            actions: None,
                             flow,
                         });
                     }
                     all.push(StepOutcome::AgentEnded {
                         outcome: AttemptOutcome::TimedOut,
                         change: None,
-                        seen: Box::default(),
+                        actions: None,
                         flow,
                     });
                 }
@@ -221,6 +221,7 @@ impl Node {
                     });
                 }
             }
+            Step::Actions => all.push(StepOutcome::Acted(acted())),
             Step::PrRequest => all.push(StepOutcome::Requested(Box::new(self.asked()))),
             Step::Push => {
                 if self.permitted(scope).is_some() && self.world.remote != Some(FOREIGN) {

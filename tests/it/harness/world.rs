@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use agentpr::app::{App, Ports, Settings};
+use agentpr::domain::action::{ActionKind, ActionLine, ActionResult, Risk};
 use agentpr::domain::evidence::{
     AttemptEvidence, AttemptOutcome, Change, CheckReport, CheckResult, CheckSource, DiffStat, LogRef,
     Prepared, ProcessRef,
@@ -21,6 +22,7 @@ use agentpr::domain::signal::Signals;
 use agentpr::domain::spec::{Limits, RunSpec};
 use agentpr::domain::time::{Moment, Timestamp};
 use agentpr::domain::verification::Stage;
+use agentpr::ports::action::{ActionOrder, Actions};
 use agentpr::ports::artifact::{ArtifactError, Artifacts};
 use agentpr::ports::check::{CheckOrder, Checks, ChecksError};
 use agentpr::ports::clock::Clock;
@@ -69,6 +71,8 @@ struct State {
     breaches: VecDeque<Option<Breach>>,
     findings: Vec<Finding>,
     checkpoints: Vec<AttemptNo>,
+    asked_actions: VecDeque<Option<(String, bool)>>,
+    actions_run: u32,
 }
 
 /// The model; hands itself out as every port but the store.
@@ -157,6 +161,17 @@ impl World {
         self.lock().findings = findings.to_vec();
     }
 
+    /// Says what the next agents leave as a request for actions, and whether it is fresh.
+    pub(crate) fn asks_for_actions(&self, asked: &[Option<(&str, bool)>]) {
+        let owned = asked.iter().map(|one| one.map(|(text, fresh)| (text.to_owned(), fresh)));
+        self.lock().asked_actions.extend(owned);
+    }
+
+    /// How often actions were carried out.
+    pub(crate) fn actions_run(&self) -> u32 {
+        self.lock().actions_run
+    }
+
     /// The attempts whose commit was kept as a checkpoint.
     pub(crate) fn checkpoints(&self) -> Vec<AttemptNo> {
         self.lock().checkpoints.clone()
@@ -203,6 +218,7 @@ impl World {
             workspace: Arc::clone(self) as Arc<dyn Workspace>,
             worker: Arc::clone(self) as Arc<dyn Worker>,
             checks: Arc::clone(self) as Arc<dyn Checks>,
+            actions: Arc::clone(self) as Arc<dyn Actions>,
             forge: Arc::clone(self) as Arc<dyn Forge>,
             artifacts: Arc::clone(self) as Arc<dyn Artifacts>,
             local: Arc::clone(self) as Arc<dyn LocalRepos>,
@@ -398,7 +414,8 @@ impl Workspace for World {
     }
 
     async fn take_actions(&self, _: &RepoSlug, _: &RunId) -> Result<Option<(Vec<u8>, bool)>, WorkspaceError> {
-        Ok(None)
+        let asked = self.lock().asked_actions.pop_front().flatten();
+        Ok(asked.map(|(text, fresh)| (text.into_bytes(), fresh)))
     }
 
     async fn scan(
@@ -502,6 +519,7 @@ impl Checks for World {
             stage: Stage::Tests,
             tries: 1,
             limit: None,
+            known_failure: None,
         };
         Ok(CheckReport {
             results: vec![result],
@@ -511,6 +529,28 @@ impl Checks for World {
 
     fn read_contract(&self, bytes: &[u8]) -> Result<(), Vec<String>> {
         if bytes.starts_with(b"version: 1") { Ok(()) } else { Err(vec!["version: missing".to_owned()]) }
+    }
+}
+
+#[async_trait]
+impl Actions for World {
+    fn read(&self, bytes: &[u8]) -> Result<Vec<ActionLine>, (String, String)> {
+        let text = String::from_utf8_lossy(bytes);
+        let risk = if text.contains("high") { Risk::High } else { Risk::Low };
+        if text.contains("broken") {
+            return Err(("invalid_yaml".to_owned(), "line 1".to_owned()));
+        }
+        Ok(vec![ActionLine { id: "a1".to_owned(), kind: ActionKind::RunCmd, what: text.into_owned(), risk }])
+    }
+
+    async fn run(
+        &self,
+        _: &ActionOrder,
+        _: OnStart<'_>,
+        _: &CancellationToken,
+    ) -> Result<Vec<ActionResult>, String> {
+        self.lock().actions_run += 1;
+        Ok(vec![ActionResult { id: "a1".to_owned(), exit_code: Some(0), error: String::new(), log: None }])
     }
 }
 

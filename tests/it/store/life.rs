@@ -93,11 +93,9 @@ fn beginning() -> Vec<Event> {
 fn fix_round(round: u32) -> Vec<Event> {
     let agent = 2 * round + 1;
     let checks = agent + 1;
-    let weighed = Evidence {
-        agent: AttemptOutcome::Succeeded,
-        changed: true,
-        checks: Some(agentpr::domain::evidence::CheckOutcome::Failed),
-    };
+    let (policy, failed) = (Policy::default(), report(round));
+    let weighed =
+        Evidence { checks: Some(&failed), ..Evidence::of(AttemptOutcome::Succeeded, true, &policy) };
     vec![
         started(agent, Step::Agent),
         ProcessStarted { attempt: AttemptNo(agent), process: process() }.into(),
@@ -107,7 +105,7 @@ fn fix_round(round: u32) -> Vec<Event> {
         started(checks, Step::Checks),
         ended(checks, Step::Checks, AttemptOutcome::Succeeded),
         ChecksFinished { report: report(round) }.into(),
-        VerdictRendered { verdict: verdict(weighed) }.into(),
+        VerdictRendered { verdict: verdict(&weighed) }.into(),
         FixRequested { round, reason: "verify_failed".to_owned() }.into(),
     ]
 }
@@ -180,6 +178,7 @@ pub(crate) fn report(n: u32) -> CheckReport {
         stage: Stage::Tests,
         tries: 1,
         limit: None,
+        known_failure: None,
     };
     CheckReport {
         results: vec![
