@@ -4,6 +4,7 @@ mod attempts;
 mod gate;
 mod holding;
 mod ids;
+mod judged;
 mod matrix;
 mod next;
 mod projection;

@@ -4,17 +4,19 @@ use agentpr::domain::action::{ActionKind, ActionLine, ActionResult, ActionsRepor
 use agentpr::domain::actor::{Actor, Channel};
 use agentpr::domain::command::{Approval, Failure, StepOutcome};
 use agentpr::domain::event::{
-    ArtifactRegistered, AttemptEnded, AttemptStarted, Cancelled, ChangeCaptured, CheckRecorded,
-    ChecksFinished, DiscoveryStarted, Event, FixRequested, HumanReviewRequested, ImplementationStarted,
-    MarkedDone, PausedByPerson, PlanReady, PrApproved, PrLinked, PrRequestCancelled, PrRequested,
-    ProcessStarted, Pushed, Resumed, Retried, ReviewRecorded, RunCreated, Skipped, StepFailed, TimedOut,
-    TokenRefused, ValidationStarted, VerdictRendered, WorkspacePrepared,
+    ActionsDecided, ActionsExecuted, ActionsRequested, ArtifactRegistered, AttemptEnded, AttemptStarted,
+    AuthGranted, Cancelled, ChangeCaptured, CheckRecorded, ChecksFinished, DiscoveryStarted, Event,
+    FixRequested, GuardViolated, HumanReviewRequested, ImplementationStarted, MarkedDone, PausedByPerson,
+    PlanReady, PolicyScanned, PrApproved, PrLinked, PrRequestCancelled, PrRequested, ProcessStarted, Pushed,
+    Resumed, Retried, ReviewRecorded, RunCreated, Skipped, StepFailed, TimedOut, TokenRefused,
+    ValidationStarted, VerdictRendered, VerifySpecPinned, WorkspacePrepared,
 };
 use agentpr::domain::evidence::{
     AttemptEvidence, AttemptOutcome, Change, CheckOutcome, CheckReport, CheckResult, CheckSource, Contract,
     DiffStat, LogRef, Prepared, ProcessRef, Step,
 };
 use agentpr::domain::gate::{CancelReason, Drift, PolicyReport, PrBinding, PrRequest, REQUEST_TTL};
+use agentpr::domain::guard::{Breach, GuardReport, Scope, Violation};
 use agentpr::domain::id::{AttemptNo, BranchName, CommitSha, Digest, PrNumber, RequestId, RunId, TreeSha};
 use agentpr::domain::policy::Policy;
 use agentpr::domain::spec::{Delivery, Limits, RunSpec};
@@ -217,6 +219,8 @@ pub(super) fn every_event() -> Vec<(String, Event)> {
         RunCreated { spec: manual_spec() }.into(),
         DiscoveryStarted {}.into(),
         WorkspacePrepared { prepared: prepared() }.into(),
+        VerifySpecPinned { spec: None }.into(),
+        AuthGranted {}.into(),
         PlanReady { contract: contract() }.into(),
         ImplementationStarted {}.into(),
         AttemptStarted { attempt: attempt(1), step: Step::Agent, generation: 1 }.into(),
@@ -228,9 +232,21 @@ pub(super) fn every_event() -> Vec<(String, Event)> {
             evidence: evidence(),
         }
         .into(),
+        GuardViolated {
+            attempt: attempt(1),
+            report: GuardReport::of(
+                Scope::Build,
+                vec![Violation { path: "pipeline.yml".to_owned(), breach: Breach::Changed }],
+            ),
+        }
+        .into(),
+        ActionsRequested { attempt: attempt(1), request: asked_actions(true) }.into(),
+        ActionsDecided { granted: true }.into(),
+        ActionsExecuted { report: acted() }.into(),
         ChangeCaptured { change: change(1) }.into(),
         ValidationStarted {}.into(),
         ChecksFinished { report: report(1, CheckOutcome::Passed) }.into(),
+        PolicyScanned { head_sha: sha(1), findings: Vec::new(), blocking: 0 }.into(),
         VerdictRendered {
             verdict: verdict(&Evidence::of(AttemptOutcome::TimedOut, true, &Policy::default())),
         }
