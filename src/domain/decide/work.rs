@@ -53,8 +53,11 @@ pub(super) fn agent_ended(run: &Run, attempt: AttemptNo, ended: &Ended<'_>) -> V
         retries: run.retries,
         ..Evidence::of(outcome, changed || explores, &run.spec.policy)
     });
+    let waits = events.iter().any(|event| matches!(event, Event::HumanReviewRequested(_)));
     let Some(graded) = against else {
         match (flow, run.state) {
+            // A person decides about its actions first, and then the change is checked.
+            _ if waits => {}
             (Flow::Unattended, State::Implementing) => events.push(ValidationStarted {}.into()),
             (Flow::ByHand { success: Some(State::NeedsHumanReview) }, State::Discovery) => {
                 events.push(human("agent_done", "the agent ended; a person decides what follows"));
@@ -65,7 +68,7 @@ pub(super) fn agent_ended(run: &Run, attempt: AttemptNo, ended: &Ended<'_>) -> V
         return events;
     };
     if graded.reason_code == "no_change" && wants_actions {
-        return asks_for_actions(run, events);
+        return asks_for_actions(run, events, waits);
     }
     events.push(VerdictRendered { verdict: graded.clone() }.into());
     // An attempt of which nothing legal was left is made again, with a warning in its prompt.
@@ -96,10 +99,9 @@ fn note_actions(attempt: AttemptNo, actions: Option<&ActionsFound>, events: &mut
 }
 
 /// An agent that only asked for actions is tried again once they ran, as often as a failed one.
-fn asks_for_actions(run: &Run, mut events: Vec<Event>) -> Vec<Event> {
-    let held = events.iter().any(|event| matches!(event, Event::HumanReviewRequested(_)));
+fn asks_for_actions(run: &Run, mut events: Vec<Event>, waits: bool) -> Vec<Event> {
     let cap = run.spec.policy.max_retries;
-    if !held && cap > 0 && run.retries >= cap {
+    if !waits && cap > 0 && run.retries >= cap {
         events.push(human("retryable_limit_exceeded", "the agent asked for actions again and again"));
         return events;
     }

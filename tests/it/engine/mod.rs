@@ -2,6 +2,7 @@
 
 mod drive;
 mod gate;
+mod judged;
 mod many;
 mod trouble;
 

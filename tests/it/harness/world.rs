@@ -49,6 +49,8 @@ pub(crate) enum AgentDoes {
     Fails,
     /// Works until it is let go or stopped.
     Waits,
+    /// Changes something, and pushes it to the run's branch by itself.
+    Pushes,
 }
 
 #[derive(Default)]
@@ -468,6 +470,12 @@ impl Worker for World {
             AgentDoes::Nothing => AttemptOutcome::Succeeded,
             AgentDoes::Changes => {
                 self.lock().last_changed = true;
+                AttemptOutcome::Succeeded
+            }
+            AgentDoes::Pushes => {
+                let mut state = self.lock();
+                state.last_changed = true;
+                state.branches.insert(format!("agentpr/{}", order.run), sha(666));
                 AttemptOutcome::Succeeded
             }
             AgentDoes::Waits => {

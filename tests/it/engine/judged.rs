@@ -1,0 +1,172 @@
+//! Work that is judged, seen from the engine: the guard, the look at the objects, actions, checkpoints and reports.
+
+use agentpr::app::report::RUNTIME_REPORT;
+use agentpr::domain::command::Command;
+use agentpr::domain::event::Event;
+use agentpr::domain::guard::Breach;
+use agentpr::domain::id::AttemptNo;
+use agentpr::domain::next::Wait;
+use agentpr::domain::policy::{Finding, Severity};
+use agentpr::domain::state::State;
+
+use super::Scene;
+use crate::harness::world::AgentDoes;
+
+fn secret() -> Finding {
+    Finding {
+        rule: "secret".to_owned(),
+        severity: Severity::Blocking,
+        path: "config.py".to_owned(),
+        line: Some(7),
+        detail: "a token of GitHub".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn what_was_put_back_is_told_in_the_next_prompt() {
+    let scene = Scene::new();
+    scene.world.guard_finds(&[Some(Breach::Changed), None]);
+    scene.world.checks_pass(&[false, true]);
+    let run = scene.submit("r1");
+    let driven = scene.app.drive(&run, &scene.stop).await.unwrap();
+    assert_eq!(driven.wait, Wait::Approval);
+    let prompts = scene.world.prompts();
+    assert!(!prompts[0].contains("put back"), "{}", prompts[0]);
+    assert!(prompts[1].contains("pipeline.yml was changed") && prompts[1].contains("1 of at most 3"));
+}
+
+#[tokio::test]
+async fn three_violations_stop_the_run() {
+    let scene = Scene::new();
+    scene.world.guard_finds(&[Some(Breach::Changed), Some(Breach::Head), Some(Breach::GitInternals)]);
+    scene.world.checks_pass(&[false, false, false]);
+    let run = scene.submit("r1");
+    let driven = scene.app.drive(&run, &scene.stop).await.unwrap();
+    assert_eq!(
+        (driven.run.state, driven.run.reason.code.as_str()),
+        (State::NeedsHumanReview, "guard_violation")
+    );
+    assert_eq!(scene.count(&run, |event| matches!(event, Event::GuardViolated(_))), 3);
+}
+
+#[tokio::test]
+async fn an_agent_that_pushes_is_found_out_by_the_remote() {
+    let scene = Scene::new();
+    scene.world.agent_does(&[AgentDoes::Pushes]);
+    let run = scene.submit("r1");
+    let driven = scene.app.drive(&run, &scene.stop).await.unwrap();
+    assert_eq!(
+        (driven.run.state, driven.run.reason.code.as_str()),
+        (State::NeedsHumanReview, "safety_violation")
+    );
+    assert_eq!(driven.wait, Wait::Person);
+    let pushed = scene
+        .count(&run, |event| matches!(event, Event::GuardViolated(body) if body.report.is_irreversible()));
+    assert_eq!(pushed, 1);
+}
+
+#[tokio::test]
+async fn a_passed_change_with_blocking_findings_gets_no_token() {
+    let scene = Scene::new();
+    scene.world.scan_finds(&[secret()]);
+    let run = scene.submit("r1");
+    let driven = scene.app.drive(&run, &scene.stop).await.unwrap();
+    assert_eq!((driven.wait, driven.run.reason.code.as_str()), (Wait::Person, "policy_findings"));
+    assert!(driven.run.requests.is_empty());
+}
+
+#[tokio::test]
+async fn findings_are_on_the_card_of_a_request_that_a_person_takes_on() {
+    let scene = Scene::new();
+    scene.world.scan_finds(&[secret()]);
+    let run = scene.submit("r1");
+    scene.app.drive(&run, &scene.stop).await.unwrap();
+    let text = agentpr::app::gate::PrText {
+        accepted_because: Some("a test vector".to_owned()),
+        ..agentpr::app::gate::PrText::default()
+    };
+    let (issued, _) = scene.app.request_pr(&run, &text, &Scene::person()).await.unwrap();
+    assert_eq!((issued.request.card.findings, issued.request.card.blocking), (vec![secret()], 1));
+}
+
+#[tokio::test]
+async fn a_finding_that_appears_after_the_request_makes_it_stale() {
+    let scene = Scene::new();
+    let run = scene.submit("r1");
+    scene.app.drive(&run, &scene.stop).await.unwrap();
+    scene.world.scan_finds(&[secret()]);
+    let confirmation =
+        agentpr::app::gate::Confirmation { token: scene.world.token(&run), confirmed: true, claimed: None };
+    let refused = scene.app.confirm(&run, &confirmation, &Scene::person()).await.unwrap_err();
+    assert_eq!(refused.to_string(), "the policy report changed");
+    assert!(scene.world.pushes().is_empty());
+}
+
+#[tokio::test]
+async fn fsm_27_each_commit_that_passed_is_kept() {
+    let scene = Scene::new();
+    scene.world.checks_pass(&[false, true]);
+    let run = scene.submit("r1");
+    let driven = scene.app.drive(&run, &scene.stop).await.unwrap();
+    let last = driven.run.attempts;
+    let kept = scene.world.checkpoints();
+    // The request for the pull request is the last attempt, the checks that passed the one before.
+    assert_eq!(kept, [AttemptNo(last.0 - 1)]);
+}
+
+#[tokio::test]
+async fn every_verdict_has_its_report() {
+    let scene = Scene::new();
+    scene.world.checks_pass(&[false, true]);
+    let run = scene.submit("r1");
+    scene.app.drive(&run, &scene.stop).await.unwrap();
+    let verdicts = scene.count(&run, |event| matches!(event, Event::VerdictRendered(_)));
+    let reports = scene
+        .count(&run, |event| matches!(event, Event::ArtifactRegistered(body) if body.kind == RUNTIME_REPORT));
+    assert_eq!((verdicts, reports), (2, 2));
+}
+
+#[tokio::test]
+async fn actions_of_a_repair_run_and_their_end_is_told() {
+    let scene = Scene::new();
+    scene.world.checks_pass(&[false, false, true]);
+    scene.world.asks_for_actions(&[None, Some(("make deps", true)), None]);
+    let run = scene.submit("r1");
+    let driven = scene.app.drive(&run, &scene.stop).await.unwrap();
+    assert_eq!(driven.wait, Wait::Approval);
+    assert_eq!(scene.world.actions_run(), 1);
+    assert!(scene.world.prompts()[2].contains("a1: done"), "{}", scene.world.prompts()[2]);
+}
+
+#[tokio::test]
+async fn f16_actions_that_nobody_asked_a_repair_for_are_put_aside() {
+    for (asked, code) in [
+        (&[Some(("make deps", true))][..], "not_a_repair"),
+        (&[None, Some(("make deps", false))], "stale"),
+        (&[None, Some(("broken", true))], "invalid"),
+    ] {
+        let scene = Scene::new();
+        scene.world.checks_pass(&[false, true]);
+        scene.world.asks_for_actions(asked);
+        let run = scene.submit("r1");
+        let driven = scene.app.drive(&run, &scene.stop).await.unwrap();
+        assert_eq!((driven.wait, scene.world.actions_run()), (Wait::Approval, 0));
+        let told = driven.run.actions_report.and_then(|report| report.quarantined);
+        assert_eq!(told.as_deref(), Some(code));
+    }
+}
+
+#[tokio::test]
+async fn fsm_47_risky_actions_run_only_after_a_grant() {
+    let scene = Scene::new();
+    scene.world.checks_pass(&[false, true]);
+    scene.world.asks_for_actions(&[None, Some(("high", true))]);
+    let run = scene.submit("r1");
+    let driven = scene.app.drive(&run, &scene.stop).await.unwrap();
+    assert_eq!((driven.wait, driven.run.reason.code.as_str()), (Wait::Person, "high_risk_action"));
+    assert_eq!(scene.world.actions_run(), 0);
+    let by = agentpr::app::execute::By::actor(Scene::person());
+    scene.app.execute(&run, &Command::DecideActions { granted: true }, &by).unwrap();
+    let driven = scene.app.drive(&run, &scene.stop).await.unwrap();
+    assert_eq!((driven.wait, scene.world.actions_run()), (Wait::Approval, 1));
+}
