@@ -21,7 +21,6 @@ use crate::adapters::worker::Workers;
 use crate::adapters::workspace::{CHANGE_CAP, GitWorkspace, WorkspaceSettings};
 use crate::app::{App, AppError, OperatorNotifier, Ports, Settings};
 use crate::config::{Config, Origin};
-use crate::domain::policy::Policy;
 use crate::surfaces::cli::{Access, Wire};
 
 /// Wires this machine's adapters.
@@ -75,7 +74,8 @@ impl Wire for Wiring {
             branch_prefix: config.branch_prefix.value.clone(),
             max_parallel: config.max_parallel.value,
             limits: config.limits.clone(),
-            policy: Policy::default(),
+            policy: config.policies.default.clone(),
+            repository_policies: config.policies.repositories.clone(),
             agent: config.agent.value.clone(),
             workspace_root,
         };

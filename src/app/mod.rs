@@ -21,6 +21,7 @@ pub mod report;
 pub mod submit;
 pub mod views;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -89,6 +90,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Rules of a run that brings none.
     pub policy: Policy,
+    /// Rules of a run of these repositories that brings none, by [`RepoSlug::key`](crate::domain::id::RepoSlug::key).
+    pub repository_policies: BTreeMap<String, Policy>,
     /// The agent of a submitted run that names none.
     pub agent: Option<String>,
     /// Where workspaces are made.

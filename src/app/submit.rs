@@ -71,6 +71,8 @@ impl App {
             Some(branch) => branch,
             None => self.head_branch(&run)?,
         };
+        let configured = self.settings.repository_policies.get(&order.repo.key());
+        let policy = order.policy.unwrap_or_else(|| configured.unwrap_or(&self.settings.policy).clone());
         let spec = RunSpec {
             repo: order.repo,
             prompt_version: order.prompt_version,
@@ -83,7 +85,7 @@ impl App {
             delivery: order.delivery,
             title: order.title,
             limits: order.limits.unwrap_or_else(|| self.settings.limits.clone()),
-            policy: order.policy.unwrap_or_else(|| self.settings.policy.clone()),
+            policy,
         };
         let by = By { actor: actor.clone(), key, fence: None };
         self.execute(&run, &Command::Create { spec: Box::new(spec) }, &by)

@@ -1,11 +1,13 @@
 //! The settings file: its shape, and how it is read.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::ConfigError;
 use super::layer::Origin;
+use super::policy::FilePolicy;
 use crate::domain::spec::Limits;
 
 /// The file as written; `docs/config.example.toml` shows every key.
@@ -24,6 +26,8 @@ pub(super) struct FileSettings {
     pub(super) agent: Option<String>,
     pub(super) runtime_env_overrides: Option<PathBuf>,
     pub(super) limits: FileLimits,
+    pub(super) policy: FilePolicy,
+    pub(super) repository: BTreeMap<String, FilePolicy>,
 }
 
 /// The table `[limits]`: what is left out keeps its default.

@@ -5,6 +5,7 @@
 
 mod file;
 mod layer;
+mod policy;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -16,6 +17,7 @@ use crate::domain::spec::Limits;
 use file::FileSettings;
 use layer::Layers;
 pub use layer::{Environment, Origin, Sourced};
+pub use policy::Policies;
 
 /// Paths named on the command line.
 #[derive(Debug, Clone, Default)]
@@ -55,6 +57,8 @@ pub struct Config {
     pub agent: Sourced<Option<String>>,
     /// Variables given to agents and checks; `None` takes the built-in list.
     pub runtime_env_overrides: Sourced<Option<PathBuf>>,
+    /// Rules of new runs.
+    pub policies: Policies,
     /// Limits of a run that brings none.
     pub limits: Limits,
     /// Where each limit came from, by its name in the file.
@@ -154,6 +158,7 @@ impl Config {
             runtime_env_overrides: layers
                 .path(None, "AGENTPR_RUNTIME_ENV_OVERRIDES", settings.runtime_env_overrides.as_ref())
                 .map_or(Sourced::none(), Sourced::some),
+            policies: Policies::read(&layers, &settings.policy, &settings.repository)?,
             limits,
             limit_origins,
             parent_env: text_only(environment),
@@ -197,6 +202,7 @@ impl Config {
         rows.extend(self.limit_origins.iter().map(|(name, origin)| {
             (format!("limits.{name}"), file::shown(&self.limits, name), origin.clone())
         }));
+        rows.extend(self.policies.rows(&self.file.value));
         rows
     }
 

@@ -8,6 +8,7 @@ use super::Access;
 use super::arg::{KeyArg, text_file};
 use super::error::{CliError, Outcome};
 use super::exit::Exit;
+use super::policy_args::PolicyArgs;
 use super::session::Session;
 use crate::app::submit::RunOrder;
 use crate::domain::id::{BranchName, RepoSlug, RunId};
@@ -28,7 +29,8 @@ pub(super) struct OrderArgs {
     /// What happens with a pushed branch; only `push_only` is known
     #[arg(long, value_name = "MODE", default_value = "push_only", value_parser = ["push_only"])]
     mode: String,
-    /// Limits as a JSON object: max_run_minutes, max_iteration_count, attempt_secs, check_secs, max_interruptions
+    /// Limits as a JSON object: max_run_minutes, max_iteration_count, attempt_secs, check_secs, max_interruptions,
+    /// silence_secs, memory_mib, processes, disk_mib
     #[arg(long, value_name = "JSON", default_value = "{}")]
     budget_json: String,
     /// What the agent is asked to do
@@ -67,6 +69,8 @@ pub(super) struct OrderArgs {
     /// Seconds one check command may take
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_check_secs: Option<u64>,
+    #[command(flatten)]
+    policy: PolicyArgs,
     #[command(flatten)]
     key: KeyArg,
 }
@@ -161,6 +165,7 @@ fn order(
             "leave --check out to have commands found",
         ));
     }
+    let policy = args.policy.of(session, &repo)?;
     Ok(RunOrder {
         run: args.run_id.clone(),
         repo,
@@ -174,7 +179,7 @@ fn order(
         delivery: if args.delivery == "none" { Delivery::None } else { Delivery::Pr },
         title: args.title.clone(),
         limits: Some(limits(&session.config.limits, args)?),
-        policy: None,
+        policy: Some(policy),
     })
 }
 

@@ -22,6 +22,7 @@ mod list;
 mod logs;
 mod manager;
 mod notify;
+mod policy_args;
 mod preflight;
 mod replay;
 mod request_pr;

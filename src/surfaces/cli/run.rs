@@ -9,6 +9,7 @@ use super::arg::text_file;
 use super::error::{CliError, Outcome};
 use super::exit::Exit;
 use super::notify::{TokenEar, TokenPrinter};
+use super::policy_args::PolicyArgs;
 use super::session::Session;
 use super::ui::NOTICE;
 use super::watch::watched;
@@ -58,6 +59,8 @@ pub(super) struct Args {
     /// Stop when the change has passed: nothing is pushed, no pull request
     #[arg(long)]
     no_pr: bool,
+    #[command(flatten)]
+    policy: PolicyArgs,
 }
 
 pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
@@ -161,9 +164,11 @@ fn order(session: &Session<'_>, app: &App, args: &Args) -> Result<RunOrder, CliE
         CliError::usage("no branch is checked out", "name the branch to build on with --base-branch")
     })?;
     let limits = &session.config.limits;
+    let repo = args.name.clone().unwrap_or(local.slug);
+    let policy = args.policy.of(session, &repo)?;
     Ok(RunOrder {
         run: args.run_id.clone(),
-        repo: args.name.clone().unwrap_or(local.slug),
+        repo,
         prompt_version: "default".to_owned(),
         task,
         agent: Some(agent),
@@ -177,6 +182,6 @@ fn order(session: &Session<'_>, app: &App, args: &Args) -> Result<RunOrder, CliE
             max_iteration_count: args.max_iteration_count.unwrap_or(limits.max_iteration_count),
             ..limits.clone()
         }),
-        policy: None,
+        policy: Some(policy),
     })
 }

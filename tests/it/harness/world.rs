@@ -239,6 +239,7 @@ impl World {
             max_parallel: 2,
             limits: Limits::default(),
             policy: Policy::default(),
+            repository_policies: BTreeMap::new(),
             agent: None,
             workspace_root: PathBuf::from("/nowhere"),
         };
