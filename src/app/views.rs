@@ -156,16 +156,49 @@ fn person(run: &Run) -> (String, Vec<String>) {
                 format!("agentpr retry {id}"),
             ],
         ),
-        _ => (
-            "a person to decide".to_owned(),
+        _ => match reason_advice(run) {
+            Some(advice) => advice,
+            None => (
+                "a person to decide".to_owned(),
+                vec![
+                    format!("agentpr why {id}"),
+                    format!("agentpr logs {id}"),
+                    format!("agentpr retry {id}"),
+                    format!("agentpr cancel {id}"),
+                ],
+            ),
+        },
+    }
+}
+
+/// What a person does about a reason that has an answer of its own.
+fn reason_advice(run: &Run) -> Option<(String, Vec<String>)> {
+    let id = &run.id;
+    let (waits_for, next) = match run.reason.code.as_str() {
+        "policy_findings" => (
+            "a person to look at the findings",
             vec![
-                format!("agentpr why {id}"),
-                format!("agentpr logs {id}"),
+                format!("agentpr diff {id}"),
+                format!(
+                    "agentpr request-open-pr --run-id {id} --title \"...\" --accept-missing-evidence REASON"
+                ),
                 format!("agentpr retry {id}"),
-                format!("agentpr cancel {id}"),
             ],
         ),
-    }
+        "high_risk_action" => (
+            "a person to grant or deny the actions the agent asks for",
+            vec![format!("agentpr actions {id}"), format!("agentpr actions {id} --grant")],
+        ),
+        "interactive_auth_required" => {
+            ("a person to log in as the verification contract asks", vec![format!("agentpr auth {id}")])
+        }
+        "verify_blocked_by_policy" => (
+            "a person to mend the verification contract",
+            vec![format!("agentpr pipeline-spec pin {id} FILE"), format!("agentpr retry {id}")],
+        ),
+        _ => return None,
+    };
+    Some((waits_for.to_owned(), next))
 }
 
 /// The next verb of the manual path.

@@ -63,6 +63,10 @@ impl Ui {
             None => (NOTICE, "did not run on this commit".to_owned()),
         };
         self.pieces(&[(FAINT, format!("  {:<14}", "checks").into()), (style, words.into())]);
+        if let Some(tier) = request.card.tier {
+            self.field("sandbox", format!("the checks ran under tier {} ({})", tier.number(), tier.name()));
+        }
+        self.findings(&request.card.findings, request.card.blocking);
         if let Some(why) = &request.card.accepted_because {
             self.pieces(&[(FAINT, format!("  {:<14}", "accepted").into()), (PLAIN, why.as_str().into())]);
         }

@@ -33,6 +33,7 @@ mod runtime;
 mod session;
 mod show;
 mod show_json;
+mod show_judged;
 mod steer;
 mod told;
 mod ui;

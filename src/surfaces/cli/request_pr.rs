@@ -50,7 +50,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=1440))]
     confirm_ttl_minutes: u64,
     /// Ask although nothing was found to check with, for this reason; it is shown to whoever confirms
-    #[arg(long, value_name = "REASON")]
+    #[arg(long, visible_alias = "accept", value_name = "REASON")]
     accept_missing_evidence: Option<String>,
 }
 

@@ -118,9 +118,20 @@ fn facts(ui: &Ui, run: &Run, now: &Moment) {
         ui.field("change", format!("{}: {}", change.head_sha.short(), words::diffstat(&change.stat)));
     }
     if let Some(report) = &run.checks {
-        ui.field("checks", format!("{} on {}", report.outcome().name(), report.head_sha.short()));
+        let tier = report.tier.map(|tier| format!(", tier {} ({})", tier.number(), tier.name()));
+        let outcome = report.outcome().name();
+        let head = report.head_sha.short();
+        ui.field("checks", format!("{outcome} on {head}{}", tier.unwrap_or_default()));
+        if let Some(blocked) = &report.blocked {
+            ui.field("", format!("{}: {}", blocked.code, blocked.detail));
+        }
+        for problem in report.metrics_errors.iter().chain(&report.warnings) {
+            ui.field("", problem);
+        }
         for result in &report.results {
             let how = match (result.passed(), result.timed_out, result.exit_code) {
+                _ if result.known_failure.is_some() => "failed as known".to_owned(),
+                _ if result.ran_nothing() => "found no tests".to_owned(),
                 (true, ..) => "passed".to_owned(),
                 (_, true, _) => "out of time".to_owned(),
                 (_, _, Some(code)) => format!("failed with {code}"),
@@ -142,6 +153,7 @@ fn facts(ui: &Ui, run: &Run, now: &Moment) {
             format!("{} ({}): {}", show_json::word(&verdict.grade), verdict.reason_code, verdict.because),
         );
     }
+    ui.judged(run);
     if let Some(gate) = gate(&run.gate, now) {
         ui.field("gate", gate);
     }

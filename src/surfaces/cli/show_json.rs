@@ -41,6 +41,20 @@ pub(super) fn document(ui: &Ui, detail: &RunDetail, now: &Moment, pr: Option<&Va
         }),
         "forge_checks": run.forge_checks.as_ref().map(|(sha, word)| json!({ "head_sha": sha, "conclusion": word })),
         "review": run.review,
+        "verify_spec": run.verify_spec,
+        "guard_violations": run.guard_violations,
+        "guard": run.guard.as_ref().map(|(attempt, report)| json!({ "attempt": attempt, "report": report })),
+        "findings": run.scan.as_ref().map(|scan| json!({
+            "head_sha": scan.head_sha,
+            "blocking": scan.blocking,
+            "findings": scan.findings,
+        })),
+        "actions": run.actions.as_ref().map(|pending| json!({
+            "request": pending.request,
+            "granted": pending.granted,
+        })),
+        "actions_report": run.actions_report,
+        "agent_evidence": run.agent.as_ref().map(|agent| &agent.evidence),
         "attempts": detail.attempts.iter().map(|row| json!({
             "attempt": row.no,
             "step": row.step,
@@ -83,6 +97,7 @@ fn spec(run: &Run) -> Value {
         "remote": spec.remote,
         "delivery": spec.delivery,
         "title": spec.title,
+        "policy": spec.policy,
     })
 }
 
