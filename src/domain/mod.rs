@@ -16,6 +16,7 @@ pub mod evidence;
 pub mod gate;
 pub mod guard;
 pub mod id;
+pub mod known_failure;
 pub mod next;
 pub mod pipeline;
 pub mod policy;

@@ -1,7 +1,7 @@
 //! The whole reading: the text, then the scripts and commands its commands run, until nothing new is found.
 
 use super::command::{Inside, Route, SimpleCommand, TooComplex};
-use super::parse::{Shared, read};
+use super::parse::{Shared, read, word_of};
 use super::wrapper::{Inner, inner, reads_script_from_stdin};
 use super::{MAX_TEXT, Redirect};
 
@@ -88,4 +88,9 @@ fn inputs(commands: &[SimpleCommand], shell: usize) -> Vec<String> {
         texts.push(speaker.arguments().collect::<Vec<_>>().join(" "));
     }
     texts
+}
+
+/// The first word of a text, quotes removed; it may go on over lines while it is quoted.
+pub fn first_word(text: &str) -> Option<String> {
+    word_of(&mut Shared::default(), text).ok().filter(|word| !word.is_empty())
 }

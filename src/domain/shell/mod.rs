@@ -13,7 +13,7 @@ mod word;
 mod wrapper;
 
 pub use command::{Inside, Place, Redirect, Route, SimpleCommand, Spot, TooComplex, Word};
-pub use expand::simple_commands;
+pub use expand::{first_word, simple_commands};
 pub use wrapper::{is_shell, reads_script_from_stdin};
 
 /// Longest text that is read, in bytes: nobody types more, and a generated one this long is not meant to be judged.

@@ -98,6 +98,13 @@ pub(super) fn read(shared: &mut Shared, text: &str) -> Result<(), TooComplex> {
     parser.list(Close::Text).map(|_| ())
 }
 
+/// Reads one word.
+pub(super) fn word_of(shared: &mut Shared, text: &str) -> Result<String, TooComplex> {
+    let mut parser = Parser::new(shared, text)?;
+    parser.blanks();
+    parser.word(Spot::Assignment).map(|word| word.text)
+}
+
 impl<'a> Parser<'a> {
     fn new(shared: &'a mut Shared, text: &str) -> Result<Self, TooComplex> {
         let chars: Vec<char> = text.chars().collect();
