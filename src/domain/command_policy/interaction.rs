@@ -16,16 +16,13 @@ pub(super) fn waits(command: &SimpleCommand) -> Option<String> {
             })
         })
     };
-    let operands: Vec<&str> =
-        arguments.iter().filter(|argument| !argument.starts_with('-')).copied().collect();
+    let operands = operands_of(&arguments);
     let asks_for_help = arguments.iter().any(|argument| *argument == "--help");
     if asks_for_help {
         return None;
     }
     match (command.program(), operands.as_slice()) {
-        (program @ ("docker" | "podman"), operands)
-            if operands.contains(&"login") && is_verb(operands, "login") =>
-        {
+        (program @ ("docker" | "podman"), ["login", ..]) => {
             let given = has(&["--password-stdin", "--password", "-p"]);
             (!given).then(|| format!("`{program} login` asks for a password; pass `--password-stdin`"))
         }
@@ -39,7 +36,16 @@ pub(super) fn waits(command: &SimpleCommand) -> Option<String> {
     }
 }
 
-/// Whether `verb` is the first operand, or the second after the value of a global option such as `--context x`.
-fn is_verb(operands: &[&str], verb: &str) -> bool {
-    operands.iter().take(2).any(|operand| *operand == verb)
+/// What is neither an option nor the value of one of docker's global options.
+fn operands_of<'a>(arguments: &[&'a str]) -> Vec<&'a str> {
+    let mut operands = Vec::new();
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        if matches!(*argument, "--context" | "-c" | "--config" | "--host" | "-H" | "--log-level" | "-l") {
+            arguments.next();
+        } else if !argument.starts_with('-') {
+            operands.push(*argument);
+        }
+    }
+    operands
 }

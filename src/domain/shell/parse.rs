@@ -238,8 +238,7 @@ impl<'a> Parser<'a> {
     /// Reads one command, simple or compound. True when it was the word that ends the list.
     fn command(&mut self, close: Close) -> Result<bool, TooComplex> {
         if self.peek(0) == Some('(') {
-            let is_arithmetic = self.peek(1) == Some('(') && self.arithmetic(0, Spot::Assignment)?;
-            if !is_arithmetic {
+            if !(self.peek(1) == Some('(') && self.arithmetic_command()?) {
                 self.skip(1);
                 self.parens += 1;
                 let read = self.list(Close::Paren);
@@ -253,7 +252,9 @@ impl<'a> Parser<'a> {
         let word = self.plain_word(Spot::Word(0))?;
         if !word.quoted {
             let is_reserved = RESERVED.contains(&word.text.as_str()) || self.at_function_parens(&word);
-            if is_reserved && self.shared.commands.len() == index + 1 {
+            // The words of a head may hold substitutions, which need something to be inside of.
+            let has_head = matches!(word.text.as_str(), "for" | "select" | "case" | "function");
+            if is_reserved && !has_head && self.shared.commands.len() == index + 1 {
                 self.shared.commands.pop();
             }
             let compound = match word.text.as_str() {
@@ -280,6 +281,16 @@ impl<'a> Parser<'a> {
         Ok(false)
     }
 
+    /// Reads `((…))`, unless these are two subshells.
+    fn arithmetic_command(&mut self) -> Result<bool, TooComplex> {
+        self.begin_command()?;
+        let is_arithmetic = self.arithmetic(0, Spot::Assignment)?;
+        if !is_arithmetic {
+            self.shared.commands.pop();
+        }
+        Ok(is_arithmetic)
+    }
+
     fn begin_command(&mut self) -> Result<usize, TooComplex> {
         let index = self.shared.commands.len();
         if index >= MAX_COMMANDS {
@@ -304,29 +315,25 @@ impl<'a> Parser<'a> {
     }
 
     fn simple(&mut self, index: usize, start: usize, first: Word) -> Result<(), TooComplex> {
-        let mut next = Some(first);
+        if first.raw == "[[" {
+            self.put_word(index, first);
+            self.until_test_ends(index)?;
+        } else if !first.raw.is_empty() {
+            self.put_word(index, first);
+        }
         loop {
-            if let Some(word) = next.take().filter(|word| !word.raw.is_empty()) {
-                self.put_word(index, word);
-            }
             self.blanks();
             if let Some(digits) = self.at_redirect() {
                 self.skip(digits);
                 self.redirect(index)?;
                 continue;
             }
-            match self.peek(0) {
-                None | Some('\n' | ';' | '|' | '&' | ')' | '(') => break,
-                Some(_) => {
-                    let count = self.shared.commands.get(index).map_or(0, |command| command.words.len());
-                    let word = self.word(Spot::Word(count))?;
-                    let test_began = count == 0 && word.text == "[[";
-                    next = Some(word);
-                    if test_began {
-                        self.until_test_ends(index)?;
-                    }
-                }
+            if matches!(self.peek(0), None | Some('\n' | ';' | '|' | '&' | ')' | '(')) {
+                break;
             }
+            let count = self.shared.commands.get(index).map_or(0, |command| command.words.len());
+            let word = self.word(Spot::Word(count))?;
+            self.put_word(index, word);
         }
         let raw = self.slice(start, self.at).trim().to_owned();
         if let Some(command) = self.shared.commands.get_mut(index) {

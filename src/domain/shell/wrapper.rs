@@ -82,7 +82,6 @@ const WRAPPERS: &[Wrapper] = &[
     wrapper("busybox", &[], 0),
     wrapper("toybox", &[], 0),
     wrapper("xvfb-run", &["-n", "-s", "-e", "-f", "-p", "-w"], 0),
-    wrapper("coverage", &[], 0),
     runner(
         "uv",
         "run",
@@ -101,9 +100,9 @@ const WRAPPERS: &[Wrapper] = &[
             "--directory",
             "--project",
             "--index-url",
-            "-m",
         ],
     ),
+    runner("coverage", "run", &["--rcfile", "--source", "--omit", "--include", "--context", "--data-file"]),
     runner("poetry", "run", &["-C", "--directory", "-P", "--project"]),
     runner("pipenv", "run", &[]),
     runner("pdm", "run", &["-p", "--project", "--venv"]),

@@ -392,7 +392,7 @@ proptest! {
                 1 => format!("bash -lc {quoted}"),
                 2 => format!("eval {quoted}"),
                 3 => format!("( {command} )"),
-                4 => format!("echo \"$({command})\""),
+                4 => format!("echo \"$( {command} )\""),
                 5 => format!("true && {command}"),
                 6 => format!("{{ {command}; }}"),
                 7 => format!("if true; then {command}; fi"),

@@ -35,7 +35,7 @@ fn operators_separate_commands() {
 
 #[test]
 fn quotes_are_removed_and_what_they_hold_is_data() {
-    assert_reads(r#"s""udo i'd'"#, &["sudo id"]);
+    assert_reads(r#"s""udo i'd'"#, &["sudo id", "id"]);
     assert_reads(r"r\m x", &["rm x"]);
     assert_reads(r#"echo "a; b" 'c | d' \;"#, &["echo a; b c | d ;"]);
     assert_reads(r"$'\x72\155' x", &["rm x"]);
@@ -220,7 +220,7 @@ fn the_longest_texts_are_read_in_bounded_time() {
         let text = unit.repeat(MAX_TEXT / unit.len());
         let started = Instant::now();
         // Whether it is read or refused is not the point here.
-        let _ = simple_commands(&text);
+        drop(simple_commands(&text));
         let took = started.elapsed();
         assert!(took < Duration::from_secs(5), "{unit:?} took {took:?}");
     }
@@ -244,7 +244,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
-        let _ = simple_commands(&String::from_utf8_lossy(&bytes));
+        drop(simple_commands(&String::from_utf8_lossy(&bytes)));
     }
 
     #[test]
