@@ -17,7 +17,7 @@ pub(super) fn waits(command: &SimpleCommand) -> Option<String> {
         })
     };
     let operands = operands_of(&arguments);
-    let asks_for_help = arguments.iter().any(|argument| *argument == "--help");
+    let asks_for_help = arguments.contains(&"--help");
     if asks_for_help {
         return None;
     }

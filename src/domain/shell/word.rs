@@ -12,7 +12,7 @@ impl Parser<'_> {
             match c {
                 ' ' | '\t' | '\r' | '\n' | ';' | '|' | '&' | ')' => break,
                 '(' if word.text.ends_with('=') && is_assignment(&word.text) => {
-                    self.array(&mut word.text, spot)?
+                    self.array(&mut word.text, spot)?;
                 }
                 '(' => break,
                 '<' | '>' if self.peek(1) == Some('(') => {
@@ -51,7 +51,7 @@ impl Parser<'_> {
                         self.double_quoted(&mut word.text, Some('"'), spot)?;
                     }
                 }
-                '$' => self.dollar(&mut word.text, spot)?,
+                '$' => self.dollar(&mut word.text, spot, false)?,
                 '`' => self.backticks(&mut word.text, spot)?,
                 plain => {
                     self.skip(1);
@@ -95,7 +95,7 @@ impl Parser<'_> {
                         None => text.push('\\'),
                     }
                 }
-                '$' => self.dollar(text, spot)?,
+                '$' => self.dollar(text, spot, true)?,
                 '`' => self.backticks(text, spot)?,
                 plain => {
                     self.skip(1);
@@ -107,7 +107,7 @@ impl Parser<'_> {
     }
 
     /// Reads what a dollar sign begins. A plain variable stays in the text as written.
-    fn dollar(&mut self, text: &mut String, spot: Spot) -> Result<(), TooComplex> {
+    fn dollar(&mut self, text: &mut String, spot: Spot, in_double: bool) -> Result<(), TooComplex> {
         match (self.peek(1), self.peek(2)) {
             (Some('('), Some('(')) if self.arithmetic(1, spot)? => {
                 text.push_str("$(())");
@@ -120,13 +120,14 @@ impl Parser<'_> {
             (Some('{'), _) => {
                 self.skip(2);
                 text.push_str("${");
-                self.until_bracket('}', text, spot)
+                let quotes = !in_double || self.at_pattern_operator();
+                self.until_bracket('}', quotes, text, spot)
             }
             (Some('['), _) => {
                 // Arithmetic of old: what is shifted there is no here-document.
                 self.skip(2);
                 text.push_str("$[");
-                self.until_bracket(']', text, spot)
+                self.until_bracket(']', false, text, spot)
             }
             _ => {
                 self.skip(1);
@@ -136,7 +137,24 @@ impl Parser<'_> {
         }
     }
 
-    fn until_bracket(&mut self, end: char, text: &mut String, spot: Spot) -> Result<(), TooComplex> {
+    /// Whether the expansion that begins here, `${x%..}`, `${x/..}`, takes a pattern: single quotes count in one, even
+    /// between double quotes.
+    fn at_pattern_operator(&self) -> bool {
+        let mut ahead = 0;
+        // Nobody's variable has a longer name.
+        while ahead < 64 && self.peek(ahead).is_some_and(|c| c.is_ascii_alphanumeric() || c == '_') {
+            ahead += 1;
+        }
+        matches!(self.peek(ahead), Some('#' | '%' | '/' | '^' | ','))
+    }
+
+    fn until_bracket(
+        &mut self,
+        end: char,
+        single_quotes: bool,
+        text: &mut String,
+        spot: Spot,
+    ) -> Result<(), TooComplex> {
         self.deeper()?;
         while let Some(c) = self.peek(0) {
             match c {
@@ -144,6 +162,10 @@ impl Parser<'_> {
                     self.skip(1);
                     text.push(end);
                     break;
+                }
+                '\'' if single_quotes => {
+                    self.skip(1);
+                    self.single_quoted(text);
                 }
                 '"' => {
                     self.skip(1);
@@ -153,7 +175,7 @@ impl Parser<'_> {
                     self.skip(1);
                     text.extend(self.bump());
                 }
-                '$' => self.dollar(text, spot)?,
+                '$' => self.dollar(text, spot, !single_quotes)?,
                 '`' => self.backticks(text, spot)?,
                 plain => {
                     self.skip(1);

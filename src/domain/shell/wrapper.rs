@@ -196,6 +196,12 @@ pub(super) fn inner(command: &SimpleCommand) -> Vec<Inner> {
         "find" | "gfind" => found.extend(find_actions(words)),
         "env" => found.extend(split_string(words)),
         "watch" => found.push(Inner::Script(joined(words, 1))),
+        // `$SUDO rm x`: what is computed may be a wrapper, or nothing at all.
+        _ if words.first().is_some_and(|word| !word.quoted && word.text.starts_with('$')) => {
+            found.extend(
+                words.get(1..).filter(|rest| !rest.is_empty()).map(|rest| Inner::Words(rest.to_vec())),
+            );
+        }
         _ => {}
     }
     if program == "flock" && found.is_empty() {

@@ -55,6 +55,7 @@ fn reserved_words_are_no_commands() {
     assert_reads("(( x = 1 << 3 ))\na", &["a"]);
     assert_reads("echo $[1<<3]\na", &["echo $[1<<3]", "a"]);
     assert_reads("x=(dd sudo) a", &["a"]);
+    assert_reads("echo ${x%'}'} \"${x#'}'}\" \"${x:-'}\"; a", &["echo ${x%}} ${x#}} ${x:-'}", "a"]);
 }
 
 #[test]
@@ -137,6 +138,7 @@ fn fsm_42_wrappers_are_looked_into() {
         ("uv run --with a rm x", "rm x"),
         ("true\nenv nice timeout 5 sh -c 'eval \"rm x\"'", "rm x"),
         ("echo $(env rm x)", "rm x"),
+        ("$SUDO rm x", "rm x"),
     ] {
         assert!(commands(text).iter().any(|command| command == inner), "{text:?}: {:?}", commands(text));
     }
