@@ -5,8 +5,41 @@
 //! one that can be carried out.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::policy::CommandMode;
+
+/// Where something stands in a file, both counted from 1; zeros stand for the file as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Place {
+    /// The line.
+    pub line: usize,
+    /// The column, in characters.
+    pub column: usize,
+}
+
+/// One thing that is wrong or odd in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The path of the value, as `tests.timeout_seconds` or `tests.cmds[0]`; empty for the file as a whole.
+    pub path: String,
+    /// Where it stands.
+    pub place: Place,
+    /// The rule, for people; one line.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.place.line > 0 {
+            write!(f, "line {}, column {}: ", self.place.line, self.place.column)?;
+        }
+        if !self.path.is_empty() {
+            write!(f, "`{}`: ", self.path)?;
+        }
+        f.write_str(&self.message)
+    }
+}
 
 /// A whole contract, version 1.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
