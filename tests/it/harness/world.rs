@@ -16,13 +16,14 @@ use agentpr::domain::evidence::{
 use agentpr::domain::gate::{Approved, PrRequest, PushPermit};
 use agentpr::domain::guard::{Breach, GuardReport, Violation};
 use agentpr::domain::id::{AttemptNo, BranchName, CommitSha, Digest, PrNumber, RepoSlug, RunId, TreeSha};
+use agentpr::domain::pipeline::{Place, Problem};
 use agentpr::domain::policy::{Finding, Policy};
 use agentpr::domain::signal::Signals;
 use agentpr::domain::spec::{Limits, RunSpec};
 use agentpr::domain::time::{Moment, Timestamp};
 use agentpr::domain::verification::Stage;
 use agentpr::ports::artifact::{ArtifactError, Artifacts};
-use agentpr::ports::check::{CheckOrder, Checks, ChecksError};
+use agentpr::ports::check::{CheckOrder, Checks, ChecksError, Contract};
 use agentpr::ports::clock::Clock;
 use agentpr::ports::forge::{Forge, ForgeError, OpenedPr};
 use agentpr::ports::local::{LocalRepo, LocalRepos, Sample};
@@ -509,8 +510,12 @@ impl Checks for World {
         })
     }
 
-    fn read_contract(&self, bytes: &[u8]) -> Result<(), Vec<String>> {
-        if bytes.starts_with(b"version: 1") { Ok(()) } else { Err(vec!["version: missing".to_owned()]) }
+    fn read_contract(&self, bytes: &[u8]) -> Result<Contract, Vec<Problem>> {
+        if bytes.starts_with(b"version: 1") {
+            return Ok(Contract::default());
+        }
+        let (path, message) = ("version".to_owned(), "missing".to_owned());
+        Err(vec![Problem { path, place: Place::default(), message }])
     }
 }
 
