@@ -3,6 +3,7 @@
 //! They name ports and the domain. `process` is the only place that starts programs, `git` the only one that speaks git,
 //! `yaml` the only one that reads YAML; the adapters that need them name those three and no other adapter.
 
+pub mod action;
 pub mod artifact;
 pub mod check;
 pub mod clock;
