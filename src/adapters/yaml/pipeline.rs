@@ -234,11 +234,6 @@ fn commands(fields: &Fields<'_>, lists: &[&str], single: &str, notes: &mut Notes
             if fields.get(single).is_some() {
                 unused(fields, single, list, notes);
             }
-            if commands.is_empty()
-                && fields.get(list).is_some_and(|node| node.value == Value::List(Vec::new()))
-            {
-                notes.warning(fields.path(list), fields.place_of(list), "has no commands");
-            }
             commands
         }
         None => command.into_iter().collect(),

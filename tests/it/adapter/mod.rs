@@ -6,6 +6,7 @@ mod environment;
 mod forge;
 mod gate;
 mod path;
+mod pipeline;
 mod prepare;
 mod process;
 mod worker;
