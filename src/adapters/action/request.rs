@@ -91,6 +91,9 @@ impl Request {
         let mut actions: Vec<Action> = Vec::new();
         for (at, item) in items.iter().take(MAX_ACTIONS).enumerate() {
             let fields = Fields::of(item, &format!("actions[{at}]"), &FIELDS, &mut self.notes);
+            if !matches!(item.value, Value::Map(_)) {
+                continue;
+            }
             if let Some(action) = self.action(&fields, at) {
                 if actions.iter().any(|other| other.id == action.id) {
                     self.fault("duplicate_id", &fields, "id", "is given to two actions");

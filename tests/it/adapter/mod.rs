@@ -1,5 +1,6 @@
 //! Adapters, told with real git, real programs and real directories.
 
+mod action;
 mod capture;
 mod check;
 mod environment;

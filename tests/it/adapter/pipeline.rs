@@ -240,7 +240,9 @@ fn what_yaml_can_do_besides_is_refused() {
         let told = refused(text);
         assert!(told.contains(word), "{text}: {told}");
     }
-    assert!(refused(&format!("tests: {{cmd: {}}}", "[".repeat(50_000))).contains("nested deeper"));
+    let nested = |levels: usize| format!("tests: {{cmd: {}x{}}}", "[".repeat(levels), "]".repeat(levels));
+    assert!(refused(&nested(20)).contains("nested deeper"));
+    assert!(refused(&nested(50_000)).contains("recursion limit"));
     let deep: String = (0..50_000).map(|_| "- ").collect();
     assert!(refused(&deep).contains("nested deeper"));
     let long = format!("tests: {{cmd: '{}'}}", "x".repeat(300_000));
