@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::adapters::action::ActionRunner;
 use crate::adapters::artifact::ArtifactStore;
 use crate::adapters::check::CheckRunner;
 use crate::adapters::clock::SystemClock;
@@ -59,11 +60,11 @@ impl Wire for Wiring {
             workspace: Arc::new(GitWorkspace::new(workspace, remotes.clone(), control.clone())),
             worker: Arc::new(Workers::new(environment.clone(), Arc::clone(&artifacts) as Arc<_>)),
             checks: Arc::new(CheckRunner::new(
-                environment,
+                environment.clone(),
                 control.clone(),
                 Arc::clone(&artifacts) as Arc<_>,
             )),
-            actions: Arc::new(NoActions),
+            actions: Arc::new(ActionRunner::new(environment.clone(), Arc::clone(&artifacts) as Arc<_>)),
             forge: Arc::new(LocalForge::new(remotes, control)),
             artifacts,
             local: Arc::new(GitLocalRepos::new(git, search_path)),
@@ -105,20 +106,4 @@ fn overrides(config: &Config) -> Result<Overrides, AppError> {
 fn absolute(path: &std::path::Path) -> Result<std::path::PathBuf, AppError> {
     std::path::absolute(path)
         .map_err(|err| AppError::Invalid(format!("`{}` is not a path: {err}", path.display())))
-}
-
-struct NoActions;
-#[async_trait::async_trait]
-impl crate::ports::action::Actions for NoActions {
-    fn read(&self, _: &[u8]) -> Result<Vec<crate::domain::action::ActionLine>, (String, String)> {
-        Err((String::new(), String::new()))
-    }
-    async fn run(
-        &self,
-        _: &crate::ports::action::ActionOrder,
-        _: crate::ports::worker::OnStart<'_>,
-        _: &tokio_util::sync::CancellationToken,
-    ) -> Result<Vec<crate::domain::action::ActionResult>, String> {
-        Err(String::new())
-    }
 }

@@ -1,8 +1,9 @@
 //! Adapters: each wraps one outside thing behind its port.
 //!
-//! They name ports and the domain. `process` is the only place that starts programs, `git` the only one that speaks git; the
-//! adapters that need them name those two and no other adapter.
+//! They name ports and the domain. `process` is the only place that starts programs, `git` the only one that speaks git,
+//! `yaml` the only one that reads YAML; the adapters that need them name those three and no other adapter.
 
+pub mod action;
 pub mod artifact;
 pub mod check;
 pub mod clock;
@@ -15,3 +16,4 @@ pub mod random;
 pub mod store;
 pub mod worker;
 pub mod workspace;
+pub mod yaml;

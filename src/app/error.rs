@@ -2,6 +2,7 @@
 
 use crate::domain::decide::Rejection;
 use crate::domain::id::{IdempotencyKey, InvalidId, RunId};
+use crate::domain::pipeline::Problem;
 use crate::domain::run::Unfoldable;
 use crate::domain::state::State;
 use crate::ports::artifact::ArtifactError;
@@ -48,6 +49,14 @@ pub enum AppError {
     /// What was given makes no sense.
     #[error("{0}")]
     Invalid(String),
+    /// A verification contract that cannot be carried out.
+    #[error("the verification contract `{origin}` has {}:{}", counted(problems), listed(problems))]
+    Contract {
+        /// Where it came from.
+        origin: String,
+        /// Everything that is wrong with it.
+        problems: Vec<Problem>,
+    },
     /// An identifier broke its rule.
     #[error(transparent)]
     InvalidId(#[from] InvalidId),
@@ -87,4 +96,16 @@ pub enum AppError {
     /// A task of this program ended unexpectedly.
     #[error("an internal task ended unexpectedly: {0}")]
     Internal(String),
+}
+
+fn counted(problems: &[Problem]) -> String {
+    match problems.len() {
+        1 => "a problem".to_owned(),
+        count => format!("{count} problems"),
+    }
+}
+
+/// Each on a line of its own.
+fn listed(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| format!("\n{problem}")).collect()
 }

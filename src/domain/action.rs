@@ -5,8 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::command_policy::CommandPolicy;
 use super::evidence::LogRef;
 use super::id::Digest;
+use super::policy::CommandMode;
 
 /// What kind of action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -35,6 +37,54 @@ pub enum Risk {
     High,
 }
 
+/// The risk an action is taken to have: what the agent said, and never less than its kind and its command suggest.
+///
+/// A command that the safe rules refuse, or that changes the machine and not the repository, is at least `medium` whatever
+/// was said; so is an installation or a service about which nothing was said.
+pub fn assumed_risk(kind: ActionKind, command: &str, declared: Option<Risk>) -> Risk {
+    let safe = CommandPolicy { mode: CommandMode::Safe, ..CommandPolicy::default() };
+    let runs = kind != ActionKind::WriteFile;
+    let unsaid = declared.is_none() && matches!(kind, ActionKind::InstallTool | ActionKind::StartService);
+    let least = if unsaid || (runs && (safe.judge(command).is_err() || is_machine_wide(command))) {
+        Risk::Medium
+    } else {
+        Risk::Low
+    };
+    declared.unwrap_or_default().max(least)
+}
+
+/// Says whether a person has to grant a request before it runs: one action above `low` is enough.
+pub fn needs_person(actions: &[ActionLine]) -> bool {
+    actions.iter().any(|action| action.risk > Risk::Low)
+}
+
+/// Says whether a command looks as if it changed the machine: packages of the system, tools for every project.
+///
+/// Words are compared, not meanings; quoting can hide one. The wall is the sandbox, this asks a person in the plain cases.
+fn is_machine_wide(command: &str) -> bool {
+    const ADMINISTRATION: [&str; 4] = ["sudo", "doas", "pkexec", "systemctl"];
+    const SYSTEM_PACKAGES: [&str; 11] =
+        ["apt", "apt-get", "aptitude", "dnf", "yum", "apk", "pacman", "zypper", "snap", "brew", "nix-env"];
+    const PROJECT_PACKAGES: [&str; 4] = ["npm", "pnpm", "yarn", "bun"];
+    const TOOL_INSTALLERS: [(&str, &str); 5] =
+        [("cargo", "install"), ("go", "install"), ("gem", "install"), ("pipx", "install"), ("uv", "tool")];
+    let words: Vec<&str> = command
+        .split(|c: char| c.is_whitespace() || matches!(c, ';' | '&' | '|' | '(' | ')' | '`' | '"' | '\''))
+        .filter(|word| !word.is_empty())
+        .map(|word| word.rsplit('/').next().unwrap_or(word))
+        .collect();
+    let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(word));
+    let pairs = || words.iter().zip(words.iter().skip(1));
+    has(&ADMINISTRATION)
+        || has(&SYSTEM_PACKAGES)
+        || (has(&PROJECT_PACKAGES) && has(&["-g", "--global", "global", "--location=global"]))
+        || (has(&["pip", "pip3", "python", "python3"]) && has(&["--user", "--break-system-packages"]))
+        || pairs().any(|(a, b)| TOOL_INSTALLERS.contains(&(a, b)))
+        || (has(&["curl", "wget"])
+            && command.contains('|')
+            && has(&["sh", "bash", "zsh", "python", "python3"]))
+}
+
 /// One action as asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActionLine {
@@ -46,13 +96,6 @@ pub struct ActionLine {
     pub what: String,
     /// Its risk.
     pub risk: Risk,
-}
-
-impl ActionLine {
-    /// Says whether a person has to grant it: it says itself that it is risky, or it installs or starts something.
-    pub fn needs_person(&self) -> bool {
-        self.risk != Risk::Low || matches!(self.kind, ActionKind::InstallTool | ActionKind::StartService)
-    }
 }
 
 /// A request, as it was read.

@@ -5,8 +5,42 @@
 //! one that can be carried out.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::policy::CommandMode;
+use super::verification::Stage;
+
+/// Where something stands in a file, both counted from 1; zeros stand for the file as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Place {
+    /// The line.
+    pub line: usize,
+    /// The column, in characters.
+    pub column: usize,
+}
+
+/// One thing that is wrong or odd in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The path of the value, as `tests.timeout_seconds` or `tests.cmds[0]`; empty for the file as a whole.
+    pub path: String,
+    /// Where it stands.
+    pub place: Place,
+    /// The rule, for people; one line.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.place.line > 0 {
+            write!(f, "line {}, column {}: ", self.place.line, self.place.column)?;
+        }
+        if !self.path.is_empty() {
+            write!(f, "`{}`: ", self.path)?;
+        }
+        f.write_str(&self.message)
+    }
+}
 
 /// A whole contract, version 1.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,6 +57,29 @@ pub struct Pipeline {
     pub benchmark: Benchmark,
     /// Where artifacts go besides the engine's own place, relative to the repository.
     pub out_dir: Option<String>,
+}
+
+impl Pipeline {
+    /// The stages that have something to do, in their order, each with the number of its commands.
+    pub fn stages(&self) -> Vec<(Stage, usize)> {
+        let deploy = &self.deploy;
+        let takes_down = !deploy.setup_cmds.is_empty() && deploy.teardown_policy != TeardownPolicy::Never;
+        let counts = [
+            (Stage::Auth, self.auth.commands.cmds.len()),
+            (Stage::Tests, self.tests.cmds.len()),
+            (Stage::DeploySetup, deploy.setup_cmds.len()),
+            (Stage::DeployHealth, deploy.health_cmds.len()),
+            (Stage::Benchmark, self.benchmark.commands.cmds.len()),
+        ];
+        let mut stages: Vec<(Stage, usize)> = counts.into_iter().filter(|(_, count)| *count > 0).collect();
+        if self.benchmark.metrics_path.is_some() {
+            stages.push((Stage::Metrics, 0));
+        }
+        if takes_down && !deploy.teardown_cmds.is_empty() {
+            stages.push((Stage::DeployTeardown, deploy.teardown_cmds.len()));
+        }
+        stages
+    }
 }
 
 /// The rules for every command of the contract.

@@ -7,6 +7,7 @@ use super::worker::OnStart;
 use crate::domain::confine::{Confinement, ProcessLimits};
 use crate::domain::evidence::CheckReport;
 use crate::domain::id::{AttemptNo, CommitSha, RepoSlug, RunId};
+use crate::domain::pipeline::{Pipeline, Problem};
 use crate::domain::policy::CommandMode;
 use crate::domain::verification::PinnedSpec;
 
@@ -26,11 +27,20 @@ pub trait Checks: Send + Sync {
         stop: &CancellationToken,
     ) -> Result<CheckReport, ChecksError>;
 
-    /// Reads a verification contract strictly, and says nothing when it is right.
+    /// Reads a verification contract strictly.
     ///
     /// # Errors
-    /// Everything that is wrong with it, one line each, with its place in the file.
-    fn read_contract(&self, bytes: &[u8]) -> Result<(), Vec<String>>;
+    /// Everything that is wrong with it, each with its place in the file.
+    fn read_contract(&self, bytes: &[u8]) -> Result<Contract, Vec<Problem>>;
+}
+
+/// A verification contract that can be carried out.
+#[derive(Debug, Clone, Default)]
+pub struct Contract {
+    /// What it says.
+    pub pipeline: Pipeline,
+    /// What is allowed and probably not meant.
+    pub warnings: Vec<Problem>,
 }
 
 /// What to check.

@@ -34,6 +34,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     ("landlock", &["adapters/process"]),
     ("saphyr", &["adapters/yaml"]),
+    ("saphyr_parser", &["adapters/yaml"]),
     ("reqwest", &["adapters/"]),
 ];
 
@@ -64,6 +65,7 @@ const CRATES: &[&str] = &[
     "rusqlite",
     "rustix",
     "saphyr",
+    "saphyr_parser",
     "serde",
     "serde_json",
     "sha2",

@@ -14,10 +14,12 @@ use crate::adapters::git::control::{ControlRepos, show};
 use crate::adapters::process::environment::ChildEnvironment;
 use crate::adapters::process::group::{Ending, GRACE, GroupOrder, GroupReport, OUTPUT_CAP, run_group};
 use crate::adapters::process::tree::{private_dir, remove_tree};
+use crate::adapters::yaml::pipeline;
 use crate::domain::evidence::{CheckReport, CheckResult, CheckSource};
+use crate::domain::pipeline::Problem;
 use crate::domain::verification::Stage;
 use crate::ports::artifact::Artifacts;
-use crate::ports::check::{CheckOrder, Checks, ChecksError};
+use crate::ports::check::{CheckOrder, Checks, ChecksError, Contract};
 use crate::ports::worker::OnStart;
 
 mod detect;
@@ -136,8 +138,8 @@ impl CheckRunner {
 
 #[async_trait]
 impl Checks for CheckRunner {
-    fn read_contract(&self, _bytes: &[u8]) -> Result<(), Vec<String>> {
-        Ok(())
+    fn read_contract(&self, bytes: &[u8]) -> Result<Contract, Vec<Problem>> {
+        pipeline::examine(bytes).map(|(pipeline, warnings)| Contract { pipeline, warnings })
     }
 
     async fn run(

@@ -3,7 +3,7 @@
 use super::{Detail, Done, Work};
 use crate::app::{AppError, prompt};
 use crate::crash_point;
-use crate::domain::action::{ActionLine, ActionsReport, ActionsRequest};
+use crate::domain::action::{ActionsReport, ActionsRequest, needs_person};
 use crate::domain::command::{ActionsFound, Command, Flow, StepOutcome};
 use crate::domain::confine::SandboxMode;
 use crate::domain::evidence::{AttemptOutcome, Change};
@@ -137,7 +137,7 @@ async fn take_actions(work: &Work<'_>) -> Result<Option<ActionsFound>, AppError>
     match ports.actions.read(&bytes) {
         Err((code, detail)) => aside("invalid", format!("{code}: {detail}")),
         Ok(actions) => {
-            let needs_person = actions.iter().any(ActionLine::needs_person);
+            let needs_person = needs_person(&actions);
             let request = ActionsRequest { copy: file.path, sha256: file.sha256, actions, needs_person };
             Ok(Some(ActionsFound::Request(request)))
         }

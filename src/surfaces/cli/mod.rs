@@ -1,5 +1,6 @@
 //! The command line: one file for each command, `ui` prints, `error` phrases, and nothing here decides.
 
+mod actions;
 mod agent_step;
 mod approve;
 mod approve_pr;
@@ -22,6 +23,7 @@ mod list;
 mod logs;
 mod manager;
 mod notify;
+mod pipeline_spec;
 mod policy_args;
 mod preflight;
 mod replay;
@@ -228,6 +230,12 @@ enum Command {
     RunManagerLoop(manager::LoopArgs),
     #[command(flatten)]
     Steer(steer::Command),
+    /// Read or pin the verification contract, the file that says how changes are judged
+    #[command(subcommand, display_order = 26)]
+    PipelineSpec(pipeline_spec::Command),
+    /// Show what an agent asks the engine to do for it, and decide about it
+    #[command(display_order = 15)]
+    Actions(actions::Args),
     /// Read the whole log and say whether it is sound
     #[command(display_order = 30)]
     VerifyLog,
@@ -299,6 +307,8 @@ fn dispatch(session: &Session<'_>, command: &Command) -> Outcome {
         Command::ManagerTick(args) => manager::tick(session, args),
         Command::RunManagerLoop(args) => manager::run_loop(session, args),
         Command::Steer(command) => steer::execute(session, command),
+        Command::PipelineSpec(command) => pipeline_spec::execute(session, command),
+        Command::Actions(args) => actions::execute(session, args),
         Command::VerifyLog => upkeep::verify(session),
         Command::RebuildProjections => upkeep::rebuild(session),
         Command::Replay(args) => replay::execute(session, args),

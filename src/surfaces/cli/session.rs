@@ -8,7 +8,7 @@ use super::notify::TokenPrinter;
 use super::ui::Ui;
 use super::{Access, Globals, Wire};
 use crate::app::views::advice;
-use crate::app::{App, OperatorNotifier};
+use crate::app::{App, AppError, OperatorNotifier};
 use crate::config::{Config, Environment, Origin, Sourced};
 use crate::domain::actor::Actor;
 use crate::domain::run::Run;
@@ -77,6 +77,17 @@ impl<'a> Session<'a> {
         let mut config = self.config.clone();
         config.db.value = db.to_owned();
         Ok(self.wire.open(&config, Access::Create, Arc::new(TokenPrinter::new(self.ui.clone())))?)
+    }
+
+    /// Opens the app for a look that has nothing to do with the store: over an empty one that is gone afterwards.
+    pub(super) fn without_store<T>(
+        &self,
+        look: impl FnOnce(&App) -> Result<T, CliError>,
+    ) -> Result<T, CliError> {
+        let directory = tempfile::tempdir().map_err(|err| {
+            CliError::from(AppError::Invalid(format!("no temporary directory can be made: {err}")))
+        })?;
+        look(&self.open_elsewhere(&directory.path().join("look.db"))?)
     }
 
     /// Opens the app for work that needs programs and directories, and looks whether they are there.

@@ -1,11 +1,13 @@
 //! Adapters, told with real git, real programs and real directories.
 
+mod action;
 mod capture;
 mod check;
 mod environment;
 mod forge;
 mod gate;
 mod path;
+mod pipeline;
 mod prepare;
 mod process;
 mod worker;

@@ -3,6 +3,7 @@
 mod config;
 mod error;
 mod output;
+mod pipeline_spec;
 mod signal;
 mod step;
 mod verb;

@@ -170,3 +170,32 @@ async fn fsm_47_risky_actions_run_only_after_a_grant() {
     let driven = scene.app.drive(&run, &scene.stop).await.unwrap();
     assert_eq!((driven.wait, scene.world.actions_run()), (Wait::Approval, 1));
 }
+
+#[tokio::test]
+async fn fsm_24_the_contract_of_the_base_commit_is_pinned_once_and_judges_the_run() {
+    let scene = Scene::new();
+    scene.world.has_contract("version: 1");
+    let run = scene.submit("r1");
+    scene.app.drive(&run, &scene.stop).await.unwrap();
+    let pinned = scene.app.run(&run).unwrap().verify_spec.unwrap();
+    assert!(pinned.origin.starts_with("pipeline.yml at "), "{}", pinned.origin);
+    assert_eq!(scene.world.contracts_used(), [Some(pinned.clone())]);
+    scene.world.has_contract("version: 1 # the agent edited it");
+    let again = scene.app.run(&run).unwrap().verify_spec;
+    assert_eq!(again, Some(pinned));
+    assert_eq!(scene.count(&run, |event| matches!(event, Event::VerifySpecPinned(_))), 1);
+}
+
+#[tokio::test]
+async fn a_contract_that_cannot_be_read_stops_the_run_before_an_agent_starts() {
+    let scene = Scene::new();
+    scene.world.has_contract("tests: [");
+    let run = scene.submit("r1");
+    let driven = scene.app.drive(&run, &scene.stop).await.unwrap();
+    assert_eq!(
+        (driven.run.state, driven.run.reason.code.as_str()),
+        (State::NeedsHumanReview, "invalid_contract")
+    );
+    assert!(scene.world.prompts().is_empty());
+    assert!(driven.run.reason.message.contains("`version`: missing"), "{}", driven.run.reason.message);
+}

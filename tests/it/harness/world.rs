@@ -17,14 +17,15 @@ use agentpr::domain::evidence::{
 use agentpr::domain::gate::{Approved, PrRequest, PushPermit};
 use agentpr::domain::guard::{Breach, GuardReport, Violation};
 use agentpr::domain::id::{AttemptNo, BranchName, CommitSha, Digest, PrNumber, RepoSlug, RunId, TreeSha};
+use agentpr::domain::pipeline::{Place, Problem};
 use agentpr::domain::policy::{Finding, Policy};
 use agentpr::domain::signal::Signals;
 use agentpr::domain::spec::{Limits, RunSpec};
 use agentpr::domain::time::{Moment, Timestamp};
-use agentpr::domain::verification::Stage;
+use agentpr::domain::verification::{PinnedSpec, Stage};
 use agentpr::ports::action::{ActionOrder, Actions};
 use agentpr::ports::artifact::{ArtifactError, Artifacts};
-use agentpr::ports::check::{CheckOrder, Checks, ChecksError};
+use agentpr::ports::check::{CheckOrder, Checks, ChecksError, Contract};
 use agentpr::ports::clock::Clock;
 use agentpr::ports::forge::{Forge, ForgeError, OpenedPr};
 use agentpr::ports::local::{LocalRepo, LocalRepos, Sample};
@@ -73,6 +74,7 @@ struct State {
     breaches: VecDeque<Option<Breach>>,
     findings: Vec<Finding>,
     checkpoints: Vec<AttemptNo>,
+    contracts_used: Vec<Option<PinnedSpec>>,
     asked_actions: VecDeque<Option<(String, bool)>>,
     actions_run: u32,
 }
@@ -167,6 +169,11 @@ impl World {
     pub(crate) fn asks_for_actions(&self, asked: &[Option<(&str, bool)>]) {
         let owned = asked.iter().map(|one| one.map(|(text, fresh)| (text.to_owned(), fresh)));
         self.lock().asked_actions.extend(owned);
+    }
+
+    /// The contracts that checks were told to follow.
+    pub(crate) fn contracts_used(&self) -> Vec<Option<PinnedSpec>> {
+        self.lock().contracts_used.clone()
     }
 
     /// How often actions were carried out.
@@ -517,6 +524,7 @@ impl Checks for World {
         _started: OnStart<'_>,
         _stop: &CancellationToken,
     ) -> Result<CheckReport, ChecksError> {
+        self.lock().contracts_used.push(order.contract.clone());
         let passes = self.lock().checks_pass.pop_front().unwrap_or(true);
         let result = CheckResult {
             command: "make test".to_owned(),
@@ -536,8 +544,12 @@ impl Checks for World {
         })
     }
 
-    fn read_contract(&self, bytes: &[u8]) -> Result<(), Vec<String>> {
-        if bytes.starts_with(b"version: 1") { Ok(()) } else { Err(vec!["version: missing".to_owned()]) }
+    fn read_contract(&self, bytes: &[u8]) -> Result<Contract, Vec<Problem>> {
+        if bytes.starts_with(b"version: 1") {
+            return Ok(Contract::default());
+        }
+        let (path, message) = ("version".to_owned(), "missing".to_owned());
+        Err(vec![Problem { path, place: Place::default(), message }])
     }
 }
 

@@ -1,0 +1,184 @@
+//! Action requests: `.aider_fsm/actions.yml` read strictly, and carried out in the agent's workspace.
+//!
+//! A command runs with the agent's own environment and under the command rules; a file is written by the engine, which
+//! follows no link on the way. Whether a request may run at all is decided before it comes here.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use crate::adapters::process::environment::ChildEnvironment;
+use crate::adapters::process::group::{Ending, GRACE, GroupOrder, GroupReport, OUTPUT_CAP, run_group};
+use crate::domain::action::{ActionKind, ActionLine, ActionResult};
+use crate::domain::command_policy::CommandPolicy;
+use crate::domain::evidence::LogRef;
+use crate::ports::action::{ActionOrder, Actions};
+use crate::ports::artifact::Artifacts;
+use crate::ports::worker::OnStart;
+
+mod file;
+mod request;
+
+use request::Action;
+
+/// What makes tools behave when nobody sits before them; one that is set already stays.
+const UNATTENDED: [(&str, &str); 4] = [
+    ("CI", "1"),
+    ("GIT_TERMINAL_PROMPT", "0"),
+    ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
+    ("PYTHONUNBUFFERED", "1"),
+];
+
+/// Carries requests out.
+pub struct ActionRunner {
+    environment: ChildEnvironment,
+    artifacts: Arc<dyn Artifacts>,
+}
+
+impl ActionRunner {
+    /// Puts it together: commands get `environment`, requests are read from and output goes to `artifacts`.
+    pub fn new(environment: ChildEnvironment, artifacts: Arc<dyn Artifacts>) -> Self {
+        Self { environment, artifacts }
+    }
+
+    async fn perform(
+        &self,
+        order: &ActionOrder,
+        number: usize,
+        action: &Action,
+        started: OnStart<'_>,
+        stop: &CancellationToken,
+    ) -> Result<ActionResult, String> {
+        if action.kind != ActionKind::WriteFile {
+            return self.command(order, number, action, started, stop).await;
+        }
+        let (workspace, protected) = (order.workspace.clone(), order.protected.clone());
+        let (path, content) = (action.path.clone(), action.content.clone());
+        let written = tokio::task::spawn_blocking(move || {
+            file::write_inside(&workspace, &path, content.as_bytes(), &protected)
+        });
+        let outcome = written.await.map_err(|err| err.to_string())?;
+        if let Err((code, why)) = &outcome {
+            tracing::warn!(run = %order.run, action = action.id, code, why, "a file was not written");
+        }
+        Ok(ActionResult {
+            id: action.id.clone(),
+            exit_code: outcome.is_ok().then_some(0),
+            error: outcome.err().map(|(code, _)| code.to_owned()).unwrap_or_default(),
+            log: None,
+        })
+    }
+
+    async fn command(
+        &self,
+        order: &ActionOrder,
+        number: usize,
+        action: &Action,
+        started: OnStart<'_>,
+        stop: &CancellationToken,
+    ) -> Result<ActionResult, String> {
+        let mut result =
+            ActionResult { id: action.id.clone(), exit_code: None, error: String::new(), log: None };
+        let rules = CommandPolicy { mode: order.command_mode, ..CommandPolicy::default() };
+        if let Err(refusal) =
+            rules.judge(&action.command).and_then(|()| rules.judge_unattended(&action.command))
+        {
+            refusal.code.clone_into(&mut result.error);
+            return Ok(result);
+        }
+        for attempt in 1..=action.retries + 1 {
+            let name = format!("actions-{}-{number:02}-{}-try{attempt}.log", order.attempt, action.id);
+            let group = self.group_order(order, action, &name)?;
+            let report = run_group(&group, started, stop).await;
+            result.log = Some(self.keep(order, &name, &report)?);
+            result.exit_code = report.exit_code.filter(|_| matches!(report.ending, Ending::Exited(_)));
+            word(&report.ending).clone_into(&mut result.error);
+            if result.error.is_empty() || report.ending == Ending::Stopped {
+                break;
+            }
+        }
+        Ok(result)
+    }
+
+    fn group_order(&self, order: &ActionOrder, action: &Action, log: &str) -> Result<GroupOrder, String> {
+        let runtime = self.environment.runtime_dir(&order.run);
+        let mut env = self
+            .environment
+            .make(&order.run, &order.workspace, &runtime)
+            .map_err(|err| format!("the environment of actions cannot be made: {err}"))?;
+        for (name, value) in UNATTENDED {
+            env.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        }
+        let wished = action.timeout_seconds.map_or(order.limits.wall, Duration::from_secs);
+        Ok(GroupOrder {
+            program: PathBuf::from("/bin/sh"),
+            args: vec!["-c".to_owned(), action.command.clone()],
+            dir: order.workspace.clone(),
+            env,
+            stdin: None,
+            limit: wished.min(order.limits.wall),
+            grace: GRACE,
+            output_cap: OUTPUT_CAP,
+            live_log: Some(self.artifacts.absolute(&format!("{}/{log}", order.run))),
+        })
+    }
+
+    fn keep(&self, order: &ActionOrder, name: &str, report: &GroupReport) -> Result<LogRef, String> {
+        let mut log =
+            self.artifacts.write(&order.run, name, &report.output.bytes).map_err(|err| err.to_string())?;
+        log.truncated = report.output.truncated;
+        Ok(log)
+    }
+}
+
+#[async_trait]
+impl Actions for ActionRunner {
+    fn read(&self, bytes: &[u8]) -> Result<Vec<ActionLine>, (String, String)> {
+        match request::read(bytes) {
+            Ok(actions) => Ok(actions.iter().map(Action::line).collect()),
+            Err((code, why)) => Err((code.to_owned(), why)),
+        }
+    }
+
+    async fn run(
+        &self,
+        order: &ActionOrder,
+        started: OnStart<'_>,
+        stop: &CancellationToken,
+    ) -> Result<Vec<ActionResult>, String> {
+        if !order.workspace.is_dir() {
+            return Err(format!("there is no workspace at `{}`", order.workspace.display()));
+        }
+        // One byte more than may be read tells a file that grew from one that just fits.
+        let bytes = self
+            .artifacts
+            .read_tail(&order.copy, request::MAX_BYTES as u64 + 1)
+            .map_err(|err| err.to_string())?;
+        let actions = request::read(&bytes).map_err(|(_, why)| why)?;
+        let mut results = Vec::new();
+        for (at, action) in actions.iter().enumerate() {
+            let result = self.perform(order, at + 1, action, started, stop).await?;
+            let failed = !result.error.is_empty();
+            results.push(result);
+            if failed {
+                break;
+            }
+        }
+        Ok(results)
+    }
+}
+
+/// Why an ending is no success; empty when it is one.
+fn word(ending: &Ending) -> &'static str {
+    match ending {
+        Ending::Exited(0) => "",
+        Ending::Exited(_) => "failed",
+        Ending::Signalled(_) => "signalled",
+        Ending::TimedOut => "timeout",
+        Ending::Stopped => "stopped",
+        Ending::CouldNotStart(_) => "could_not_start",
+    }
+}
