@@ -6,22 +6,25 @@
 // A new event makes every fold here stop compiling until somebody said what it means.
 #![warn(clippy::wildcard_enum_match_arm)]
 
-use super::action::{ActionsReport, ActionsRequest};
-use super::event::{Event, Recorded};
-use super::evidence::{
-    AttemptEvidence, AttemptOutcome, Change, CheckOutcome, CheckReport, Contract, OpenAttempt, Prepared, Step,
+mod fact;
+
+pub use fact::{AgentAttempt, PendingActions, PullRequest, PushedBranch, Scan, Unfoldable};
+
+use crate::domain::action::ActionsReport;
+use crate::domain::event::{Event, Recorded};
+use crate::domain::evidence::{
+    AttemptOutcome, Change, CheckOutcome, CheckReport, Contract, OpenAttempt, Prepared, Step,
 };
-use super::gate::Gate;
-use super::guard::GuardReport;
-use super::id::{AttemptNo, BranchName, CommitSha, EventSeq, PrNumber, RequestId, RunId, Version};
-use super::policy::Finding;
-use super::reason::{LastError, Reason, reason_of};
-use super::spec::RunSpec;
-use super::state::State;
-use super::time::Timestamp;
-use super::transition::{Conclusion, Move, Position, conclusion, transition};
-use super::verdict::{Grade, Verdict};
-use super::verification::PinnedSpec;
+use crate::domain::gate::Gate;
+use crate::domain::guard::GuardReport;
+use crate::domain::id::{AttemptNo, CommitSha, EventSeq, RequestId, RunId, Version};
+use crate::domain::reason::{LastError, Reason, reason_of};
+use crate::domain::spec::RunSpec;
+use crate::domain::state::State;
+use crate::domain::time::Timestamp;
+use crate::domain::transition::{Conclusion, Move, Position, conclusion, transition};
+use crate::domain::verdict::{Grade, Verdict};
+use crate::domain::verification::PinnedSpec;
 
 /// A run as it is after some event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,90 +107,6 @@ pub struct Run {
     pub retries: u32,
     /// Whether a change was captured that no check and no person has looked at yet.
     pub fresh_change: bool,
-}
-
-/// An ended attempt of the agent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AgentAttempt {
-    /// Its number.
-    pub no: AttemptNo,
-    /// How it ended.
-    pub outcome: AttemptOutcome,
-    /// What it left behind.
-    pub evidence: AttemptEvidence,
-}
-
-/// What a look at a change's objects found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scan {
-    /// The commit.
-    pub head_sha: CommitSha,
-    /// The findings, at most 50.
-    pub findings: Vec<Finding>,
-    /// Blocking ones, however many are listed.
-    pub blocking: u32,
-}
-
-/// Actions an agent asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PendingActions {
-    /// The request.
-    pub request: ActionsRequest,
-    /// What a person said; `None` before they did, or when nobody has to.
-    pub granted: Option<bool>,
-}
-
-/// A branch at the remote.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PushedBranch {
-    /// Its name.
-    pub branch: BranchName,
-    /// The commit it points to.
-    pub sha: CommitSha,
-}
-
-/// A pull request of the run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PullRequest {
-    /// Its number.
-    pub number: PrNumber,
-    /// Where it is.
-    pub url: Option<String>,
-}
-
-/// A log that is not one of a run.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unfoldable {
-    /// The first event is not the creation.
-    #[error("run `{run}` does not begin with its creation but with `{event}`")]
-    NotBorn {
-        /// The run.
-        run: RunId,
-        /// The first event's name.
-        event: &'static str,
-    },
-    /// An event that cannot follow the ones before it.
-    #[error("event `{event}` (version {version}) cannot follow in run `{run}`, which is {state} there")]
-    Illegal {
-        /// The run.
-        run: RunId,
-        /// The event's name.
-        event: &'static str,
-        /// Its version.
-        version: Version,
-        /// The state it met.
-        state: State,
-    },
-    /// The versions have a gap.
-    #[error("run `{run}` has a gap: version {found} follows {expected_after}")]
-    Gap {
-        /// The run.
-        run: RunId,
-        /// The version before.
-        expected_after: Version,
-        /// The version found.
-        found: Version,
-    },
 }
 
 impl Run {

@@ -1,0 +1,342 @@
+//! A model of everything outside the engine: a remote, a workspace, an agent and checks that do what a test says.
+//!
+//! It has state, so a test reads like the story: what the agent leaves is what the checks see and what is pushed.
+
+mod ports;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use agentpr::app::{App, Ports, Settings};
+use agentpr::domain::evidence::{LogRef, ProcessRef};
+use agentpr::domain::gate::PrRequest;
+use agentpr::domain::guard::Breach;
+use agentpr::domain::id::{AttemptNo, CommitSha, Digest, RunId};
+use agentpr::domain::policy::{Finding, Policy};
+use agentpr::domain::spec::Limits;
+use agentpr::domain::time::{Moment, Timestamp};
+use agentpr::domain::verification::PinnedSpec;
+use agentpr::ports::action::Actions;
+use agentpr::ports::artifact::{ArtifactError, Artifacts};
+use agentpr::ports::check::Checks;
+use agentpr::ports::clock::Clock;
+use agentpr::ports::forge::Forge;
+use agentpr::ports::local::{LocalRepo, LocalRepos, Sample};
+use agentpr::ports::notifier::Notifier;
+use agentpr::ports::probe::Probe;
+use agentpr::ports::random::{NoRandom, Random};
+use agentpr::ports::store::{EventStore, LeaseOwner, Upkeep};
+use agentpr::ports::worker::Worker;
+use agentpr::ports::workspace::{Workspace, WorkspaceError};
+use tokio::sync::Semaphore;
+
+/// What the agent does the next time it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AgentDoes {
+    /// Leaves a new change and ends well.
+    Changes,
+    /// Ends well and changes nothing.
+    Nothing,
+    /// Ends with code 1.
+    Fails,
+    /// Works until it is let go or stopped.
+    Waits,
+    /// Changes something, and pushes it to the run's branch by itself.
+    Pushes,
+}
+
+#[derive(Default)]
+struct State {
+    agent: VecDeque<AgentDoes>,
+    checks_pass: VecDeque<bool>,
+    branches: BTreeMap<String, CommitSha>,
+    pulls: Vec<String>,
+    changes: u64,
+    last_changed: bool,
+    tokens: Vec<(RunId, String)>,
+    pushes: Vec<CommitSha>,
+    ended_leftovers: Vec<ProcessRef>,
+    agents_at_once: usize,
+    most_agents_at_once: usize,
+    unreachable: bool,
+    failing_pushes: u32,
+    prompts: Vec<String>,
+    contract: Option<Vec<u8>>,
+    breaches: VecDeque<Option<Breach>>,
+    findings: Vec<Finding>,
+    checkpoints: Vec<AttemptNo>,
+    contracts_used: Vec<Option<PinnedSpec>>,
+    asked_actions: VecDeque<Option<(String, bool)>>,
+    actions_run: u32,
+}
+
+/// The model; hands itself out as every port but the store.
+pub(crate) struct World {
+    state: Mutex<State>,
+    /// Permits let waiting agents go on.
+    pub go: Semaphore,
+    /// A permit for each agent that has begun to wait, and for each push that failed.
+    pub waiting: Semaphore,
+    wall: AtomicU64,
+    boot: AtomicU64,
+    chance: AtomicU64,
+}
+
+impl World {
+    pub(crate) fn new() -> Arc<Self> {
+        let world = Self {
+            state: Mutex::default(),
+            go: Semaphore::new(0),
+            waiting: Semaphore::new(0),
+            wall: AtomicU64::new(1_000_000),
+            boot: AtomicU64::new(50_000),
+            chance: AtomicU64::new(1),
+        };
+        world.lock().branches.insert("main".to_owned(), sha(1));
+        Arc::new(world)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Says what the agent does in its next runs; afterwards it changes something.
+    pub(crate) fn agent_does(&self, plays: &[AgentDoes]) {
+        self.lock().agent.extend(plays);
+    }
+
+    /// Says how the next checks end; afterwards they pass.
+    pub(crate) fn checks_pass(&self, plays: &[bool]) {
+        self.lock().checks_pass.extend(plays);
+    }
+
+    /// Moves a branch of the remote to another commit.
+    pub(crate) fn move_branch(&self, branch: &str, number: u64) {
+        self.lock().branches.insert(branch.to_owned(), sha(number));
+    }
+
+    pub(crate) fn delete_branch(&self, branch: &str) {
+        self.lock().branches.remove(branch);
+    }
+
+    pub(crate) fn pulls(&self) -> usize {
+        self.lock().pulls.len()
+    }
+
+    pub(crate) fn pushes(&self) -> Vec<CommitSha> {
+        self.lock().pushes.clone()
+    }
+
+    /// The newest token that was handed to the operator for a run.
+    pub(crate) fn token(&self, run: &RunId) -> String {
+        let state = self.lock();
+        state.tokens.iter().rev().find(|(of, _)| of == run).map(|(_, token)| token.clone()).unwrap()
+    }
+
+    pub(crate) fn leftovers_ended(&self) -> usize {
+        self.lock().ended_leftovers.len()
+    }
+
+    pub(crate) fn most_agents_at_once(&self) -> usize {
+        self.lock().most_agents_at_once
+    }
+
+    /// Says what the repository has as its verification contract.
+    pub(crate) fn has_contract(&self, text: &str) {
+        self.lock().contract = Some(text.as_bytes().to_vec());
+    }
+
+    /// Says what the guard finds after the next phases of the agent; afterwards nothing.
+    pub(crate) fn guard_finds(&self, breaches: &[Option<Breach>]) {
+        self.lock().breaches.extend(breaches);
+    }
+
+    /// Says what the look at every change finds.
+    pub(crate) fn scan_finds(&self, findings: &[Finding]) {
+        self.lock().findings = findings.to_vec();
+    }
+
+    /// Says what the next agents leave as a request for actions, and whether it is fresh.
+    pub(crate) fn asks_for_actions(&self, asked: &[Option<(&str, bool)>]) {
+        let owned = asked.iter().map(|one| one.map(|(text, fresh)| (text.to_owned(), fresh)));
+        self.lock().asked_actions.extend(owned);
+    }
+
+    /// The contracts that checks were told to follow.
+    pub(crate) fn contracts_used(&self) -> Vec<Option<PinnedSpec>> {
+        self.lock().contracts_used.clone()
+    }
+
+    /// How often actions were carried out.
+    pub(crate) fn actions_run(&self) -> u32 {
+        self.lock().actions_run
+    }
+
+    /// The attempts whose commit was kept as a checkpoint.
+    pub(crate) fn checkpoints(&self) -> Vec<AttemptNo> {
+        self.lock().checkpoints.clone()
+    }
+
+    pub(crate) fn prompts(&self) -> Vec<String> {
+        self.lock().prompts.clone()
+    }
+
+    /// Makes the remote unreachable, or reachable again.
+    pub(crate) fn unreachable(&self, unreachable: bool) {
+        self.lock().unreachable = unreachable;
+    }
+
+    /// Makes the next pushes fail as a remote does that cannot be reached.
+    pub(crate) fn pushes_fail(&self, count: u32) {
+        self.lock().failing_pushes = count;
+    }
+
+    /// Lets time pass on both clocks.
+    pub(crate) fn pass(&self, span: Duration) {
+        let ms = u64::try_from(span.as_millis()).unwrap();
+        self.wall.fetch_add(ms, Ordering::SeqCst);
+        self.boot.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// Sets the wall clock back; the machine's own clock goes on.
+    pub(crate) fn set_wall_back(&self, span: Duration) {
+        self.wall.fetch_sub(u64::try_from(span.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// An app over `store` in this world.
+    pub(crate) fn app<S: EventStore + Upkeep + 'static>(
+        self: &Arc<Self>,
+        store: &Arc<S>,
+        process: &str,
+    ) -> Arc<App> {
+        let ports = Ports {
+            store: Arc::clone(store) as Arc<dyn EventStore>,
+            upkeep: Arc::clone(store) as Arc<dyn Upkeep>,
+            clock: Arc::clone(self) as Arc<dyn Clock>,
+            random: Arc::clone(self) as Arc<dyn Random>,
+            probe: Arc::clone(self) as Arc<dyn Probe>,
+            workspace: Arc::clone(self) as Arc<dyn Workspace>,
+            worker: Arc::clone(self) as Arc<dyn Worker>,
+            checks: Arc::clone(self) as Arc<dyn Checks>,
+            actions: Arc::clone(self) as Arc<dyn Actions>,
+            forge: Arc::clone(self) as Arc<dyn Forge>,
+            artifacts: Arc::clone(self) as Arc<dyn Artifacts>,
+            local: Arc::clone(self) as Arc<dyn LocalRepos>,
+            notifier: Arc::clone(self) as Arc<dyn Notifier>,
+        };
+        let owner = LeaseOwner {
+            host: format!("the machine of {process}"),
+            boot: "boot".to_owned(),
+            pid: 1,
+            start_ticks: 1,
+            name: process.to_owned(),
+        };
+        let settings = Settings {
+            owner,
+            branch_prefix: "agentpr/".to_owned(),
+            max_parallel: 2,
+            limits: Limits::default(),
+            policy: Policy::default(),
+            repository_policies: BTreeMap::new(),
+            agent: None,
+            workspace_root: PathBuf::from("/nowhere"),
+        };
+        Arc::new(App::new(ports, settings))
+    }
+}
+
+/// A commit id made of a number.
+pub(crate) fn sha(number: u64) -> CommitSha {
+    CommitSha::new(format!("{number:040x}")).unwrap()
+}
+
+fn digest(number: u64) -> Digest {
+    Digest::new(format!("{number:064x}")).unwrap()
+}
+
+fn number(sha: &CommitSha) -> u64 {
+    u64::from_str_radix(&sha.as_str()[24..], 16).unwrap()
+}
+
+impl Clock for World {
+    fn now(&self) -> Moment {
+        Moment {
+            wall: Timestamp(i64::try_from(self.wall.load(Ordering::SeqCst)).unwrap()),
+            boot: "boot".to_owned(),
+            monotonic_ms: self.boot.load(Ordering::SeqCst),
+        }
+    }
+}
+
+impl Random for World {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), NoRandom> {
+        for byte in bytes {
+            let step = self.chance.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::SeqCst);
+            *byte = u8::try_from((step >> 32) & 0xFF).unwrap();
+        }
+        Ok(())
+    }
+}
+
+impl Notifier for World {
+    fn token_issued(&self, run: &RunId, _request: &PrRequest, token: &str) {
+        self.lock().tokens.push((run.clone(), token.to_owned()));
+    }
+}
+
+impl Probe for World {
+    fn program(&self, name: &str) -> Option<PathBuf> {
+        Some(Path::new("/bin").join(name))
+    }
+
+    fn writable(&self, _directory: &Path) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn is_within(&self, _inner: &Path, _outer: &Path) -> bool {
+        true
+    }
+
+    fn exists(&self, _path: &Path) -> bool {
+        true
+    }
+
+    fn project_programs(&self, _repository: &Path) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+}
+
+impl Artifacts for World {
+    fn write(&self, run: &RunId, name: &str, bytes: &[u8]) -> Result<LogRef, ArtifactError> {
+        if name.ends_with("prompt.md") {
+            self.lock().prompts.push(String::from_utf8_lossy(bytes).into_owned());
+        }
+        let bytes = u64::try_from(bytes.len()).unwrap();
+        Ok(LogRef { path: format!("{run}/{name}"), sha256: digest(bytes), bytes, truncated: false })
+    }
+
+    fn read_tail(&self, _path: &str, _limit: u64) -> Result<Vec<u8>, ArtifactError> {
+        Ok(Vec::new())
+    }
+
+    fn absolute(&self, path: &str) -> PathBuf {
+        Path::new("/nowhere").join(path)
+    }
+
+    fn remove(&self, _run: &RunId) -> Result<u64, ArtifactError> {
+        Ok(0)
+    }
+}
+
+impl LocalRepos for World {
+    fn look(&self, path: &Path) -> Result<LocalRepo, WorkspaceError> {
+        Err(WorkspaceError::Missing(path.to_owned()))
+    }
+
+    fn make_sample(&self, dir: &Path, _remote: &Path) -> Result<Sample, WorkspaceError> {
+        Err(WorkspaceError::Missing(dir.to_owned()))
+    }
+}
