@@ -1,6 +1,6 @@
 //! What no mode allows: removing a system or a home, fork bombs, running downloads, writing over disks.
 
-use super::super::shell::{Route, SimpleCommand, Spot, is_shell, reads_script_from_stdin};
+use super::super::shell::{Route, SimpleCommand, Spot, reads_script_from_stdin, runs_computed_script};
 use super::path::{is_disk, is_vital};
 
 /// The first command that destroys, and why.
@@ -25,7 +25,7 @@ fn removes(commands: &[SimpleCommand], command: &SimpleCommand) -> Option<String
     if command.program() != "rm" && command.program() != "grm" {
         return None;
     }
-    let (recursive, operands) = rm_arguments(command)?;
+    let (recursive, operands) = rm_arguments(command);
     if command.arguments().any(|argument| argument.len() > 5 && "--no-preserve-root".starts_with(argument)) {
         return Some("`rm --no-preserve-root` removes a system".to_owned());
     }
@@ -54,7 +54,7 @@ fn removes(commands: &[SimpleCommand], command: &SimpleCommand) -> Option<String
 }
 
 /// Whether `rm` goes down directories, and what it removes.
-fn rm_arguments(command: &SimpleCommand) -> Option<(bool, Vec<&str>)> {
+fn rm_arguments(command: &SimpleCommand) -> (bool, Vec<&str>) {
     let mut recursive = false;
     let mut operands = Vec::new();
     let mut options = true;
@@ -70,7 +70,7 @@ fn rm_arguments(command: &SimpleCommand) -> Option<(bool, Vec<&str>)> {
             operands.push(argument);
         }
     }
-    Some((recursive, operands))
+    (recursive, operands)
 }
 
 fn vital_start(find: &SimpleCommand) -> Option<String> {
@@ -107,7 +107,7 @@ fn removes_from_directory(commands: &[SimpleCommand]) -> Option<String> {
                 vital = target.is_none_or(is_vital);
             }
             "rm" if vital => {
-                let (recursive, operands) = rm_arguments(command)?;
+                let (recursive, operands) = rm_arguments(command);
                 let all = operands
                     .iter()
                     .find(|path| matches!(**path, "*" | "." | "./" | "./*" | ".*" | ".." | "./.*"));
@@ -165,27 +165,34 @@ fn runs_download(commands: &[SimpleCommand], command: &SimpleCommand) -> Option<
     // Through a substitution: `sh -c "$(curl …)"`, `eval "$(curl …)"`, `sh <(curl …)`.
     let mut inside = command.inside;
     for _ in 0..32 {
-        let outer = commands.get(inside?.parent)?;
-        let runs = match inside?.route {
-            Route::Substitution(Spot::Word(_)) => {
-                is_shell(outer.program()) && scripted(outer)
-                    || matches!(outer.program(), "eval" | "source" | "." | "$()")
-            }
-            Route::Substitution(Spot::Redirect) => reads_script_from_stdin(outer),
+        let Some((parent, route)) = inside.map(|inside| (inside.parent, inside.route)) else { break };
+        let mut around =
+            commands.iter().enumerate().skip(parent).filter(|(at, _)| wraps(commands, parent, *at));
+        let runs = match route {
+            Route::Substitution(Spot::Word(_)) => around.any(|(_, outer)| {
+                runs_computed_script(outer) || matches!(outer.program(), "eval" | "source" | "." | "$()")
+            }),
+            Route::Substitution(Spot::Redirect) => around.any(|(_, outer)| reads_script_from_stdin(outer)),
             Route::Substitution(Spot::Assignment) | Route::Wrapped | Route::Script => false,
         };
         if runs {
             return says();
         }
-        inside = outer.inside;
+        inside = commands.get(parent).and_then(|outer| outer.inside);
     }
     None
 }
 
-/// Whether a shell's script itself is a substitution.
-fn scripted(shell: &SimpleCommand) -> bool {
-    let mut operands = shell.arguments().filter(|argument| !argument.starts_with('-'));
-    operands.next().is_some_and(|script| script.trim_start().starts_with("$()"))
+/// Whether the command at `inner` is the one at `outer`, or what that wraps: `sudo env sh` is three.
+fn wraps(commands: &[SimpleCommand], outer: usize, inner: usize) -> bool {
+    let mut at = inner;
+    while at > outer {
+        match commands.get(at).and_then(|command| command.inside) {
+            Some(inside) if inside.route == Route::Wrapped && inside.parent < at => at = inside.parent,
+            _ => return false,
+        }
+    }
+    at == outer
 }
 
 /// A function that calls itself twice at once, or without waiting: a fork bomb.

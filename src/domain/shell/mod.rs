@@ -15,7 +15,7 @@ mod wrapper;
 
 pub use command::{Inside, Place, Redirect, Route, SimpleCommand, Spot, TooComplex, Word};
 pub use expand::{first_word, simple_commands};
-pub use wrapper::{is_shell, reads_script_from_stdin};
+pub use wrapper::{is_shell, reads_script_from_stdin, runs_computed_script};
 
 /// Longest text that is read, in bytes: nobody types more, and a generated one this long is not meant to be judged.
 pub const MAX_TEXT: usize = 64 * 1024;

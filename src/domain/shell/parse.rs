@@ -13,8 +13,8 @@ use super::word::is_assignment;
 const MAX_DEPTH: usize = 48;
 /// Characters that may be read in all, scripts within scripts included: a few times the longest text.
 const MAX_WORK: usize = 8 * super::MAX_TEXT;
-/// Most commands: far more than a text written by hand holds.
-const MAX_COMMANDS: usize = 20_000;
+/// Most commands: far more than a text written by hand holds, and few enough to be compared with each other.
+const MAX_COMMANDS: usize = 4_000;
 
 /// Words that are part of the grammar where a program could stand.
 const RESERVED: &[&str] = &[

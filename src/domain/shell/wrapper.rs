@@ -137,6 +137,15 @@ pub fn reads_script_from_stdin(command: &SimpleCommand) -> bool {
         }
 }
 
+/// Whether what a shell runs comes out of a substitution: `sh -c "$(…)"`, `sh <(…)`.
+pub fn runs_computed_script(command: &SimpleCommand) -> bool {
+    is_shell(command.program())
+        && match shell_script(&command.words) {
+            ShellScript::Text(script) | ShellScript::File(script) => script.trim_start().starts_with("$()"),
+            ShellScript::Stdin => false,
+        }
+}
+
 /// Where a shell finds its script.
 enum ShellScript {
     Text(String),

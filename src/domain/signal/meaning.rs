@@ -4,7 +4,7 @@
 use super::super::shell::SimpleCommand;
 
 /// Options after which a program only tells about itself.
-const TELLING: &[&str] = &["--version", "--help", "-h", "-V"];
+const TELLING: &[&str] = &["--version", "--help", "-h"];
 
 /// Programs that do nothing but run tests.
 const TEST_PROGRAMS: &[&str] = &[
@@ -60,7 +60,9 @@ const TEST_VERBS: &[(&str, &[&str])] = &[
 /// Whether a command runs tests.
 pub(super) fn runs_tests(command: &SimpleCommand) -> bool {
     let program = command.program();
-    if command.arguments().any(|argument| TELLING.contains(&argument)) {
+    // `-V` is a version nearly everywhere, and more words for ctest.
+    let tells = |argument: &str| TELLING.contains(&argument) || (argument == "-V" && program != "ctest");
+    if command.arguments().any(tells) {
         return false;
     }
     let operands: Vec<&str> =
