@@ -18,6 +18,7 @@ pub mod guard;
 pub mod id;
 pub mod next;
 pub mod pipeline;
+pub mod plan;
 pub mod policy;
 pub mod projection;
 pub mod reason;

@@ -6,6 +6,7 @@ mod holding;
 mod ids;
 mod matrix;
 mod next;
+mod plan;
 mod projection;
 mod properties;
 mod samples;
