@@ -30,7 +30,7 @@ fn a_wrong_plan_ends_with_2_and_its_codes() {
     let sandbox = Sandbox::empty();
     let file = sandbox.write("PLAN.md", &PLAN.replace("## Backlog\n", ""));
     let answer = sandbox.agentpr(&["plan", "check", "PLAN.md"]).code(2);
-    for words in ["missing_backlog_section", "line 8: next_count_not_one", "hint: "] {
+    for words in ["missing_backlog_section", "line 9: next_count_not_one", "hint: "] {
         assert!(answer.stderr.contains(words), "{words}: {}", answer.stderr);
     }
     let said = sandbox.agentpr(&["--json", "plan", "check", "PLAN.md"]).code(2).json();
