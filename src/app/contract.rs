@@ -13,8 +13,8 @@ use crate::domain::verification::PinnedSpec;
 
 pub use crate::ports::check::Contract;
 
-/// The longest contract; the reader says the same with a better sentence.
-const MAX_BYTES: u64 = 256 * 1024;
+/// Bytes that are read: four times the longest contract, so that the reader says itself what is too long.
+const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Which contract to pin.
 #[derive(Debug, Clone)]

@@ -19,6 +19,7 @@ pub mod id;
 pub mod known_failure;
 pub mod next;
 pub mod pipeline;
+pub mod plan;
 pub mod policy;
 pub mod projection;
 pub mod reason;

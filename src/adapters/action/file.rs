@@ -6,13 +6,13 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, mkdirat, openat, renameat, statat, unlinkat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fchmod, mkdirat, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
 /// A stable word and a sentence.
 pub(super) type Fault = (&'static str, &'static str);
 
-/// Folders that belong to git, to the engine or to the forge's automation, wherever they lie.
+/// Folders that belong to git or to the engine, wherever they lie.
 const OWNED: [&str; 2] = [".git", ".aider_fsm"];
 
 /// The parts of a path below a workspace.
@@ -125,7 +125,9 @@ fn put(folder: &OwnedFd, name: &str, content: &[u8], mode: Mode) -> io::Result<(
     }
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut file = File::from(openat(folder, PARTIAL, flags, mode)?);
-    let written = file.write_all(content).and_then(|()| file.sync_all());
+    // The engine's own mask may have taken some permissions away.
+    let allowed = fchmod(&file, mode).map_err(io::Error::from);
+    let written = allowed.and_then(|()| file.write_all(content)).and_then(|()| file.sync_all());
     let placed = written.and_then(|()| renameat(folder, PARTIAL, folder, name).map_err(io::Error::from));
     if placed.is_err() {
         // What failed first is what the caller wants to hear of.

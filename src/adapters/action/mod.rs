@@ -160,6 +160,15 @@ impl Actions for ActionRunner {
         let actions = request::read(&bytes).map_err(|(_, why)| why)?;
         let mut results = Vec::new();
         for (at, action) in actions.iter().enumerate() {
+            if stop.is_cancelled() {
+                results.push(ActionResult {
+                    id: action.id.clone(),
+                    exit_code: None,
+                    error: "stopped".to_owned(),
+                    log: None,
+                });
+                break;
+            }
             let result = self.perform(order, at + 1, action, started, stop).await?;
             let failed = !result.error.is_empty();
             results.push(result);

@@ -159,7 +159,11 @@ impl Tree {
         let mut path = String::new();
         for open in &self.open {
             match open {
-                Open::List { items, .. } => path.push_str(&format!("[{}]", items.len())),
+                Open::List { items, .. } => {
+                    path.push('[');
+                    path.push_str(&items.len().to_string());
+                    path.push(']');
+                }
                 Open::Map { key: Some((key, _)), .. } => {
                     if !path.is_empty() {
                         path.push('.');

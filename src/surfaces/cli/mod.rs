@@ -24,6 +24,7 @@ mod logs;
 mod manager;
 mod notify;
 mod pipeline_spec;
+mod plan;
 mod policy_args;
 mod preflight;
 mod replay;
@@ -233,6 +234,9 @@ enum Command {
     /// Read or pin the verification contract, the file that says how changes are judged
     #[command(subcommand, display_order = 26)]
     PipelineSpec(pipeline_spec::Command),
+    /// Read a plan file, and keep its books by hand
+    #[command(subcommand, display_order = 27)]
+    Plan(plan::Command),
     /// Show what an agent asks the engine to do for it, and decide about it
     #[command(display_order = 15)]
     Actions(actions::Args),
@@ -308,6 +312,7 @@ fn dispatch(session: &Session<'_>, command: &Command) -> Outcome {
         Command::RunManagerLoop(args) => manager::run_loop(session, args),
         Command::Steer(command) => steer::execute(session, command),
         Command::PipelineSpec(command) => pipeline_spec::execute(session, command),
+        Command::Plan(command) => plan::execute(session, command),
         Command::Actions(args) => actions::execute(session, args),
         Command::VerifyLog => upkeep::verify(session),
         Command::RebuildProjections => upkeep::rebuild(session),

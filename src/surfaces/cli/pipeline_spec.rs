@@ -1,6 +1,6 @@
 //! `pipeline-spec`: whether a verification contract can be carried out, and which one a run is judged by.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -62,7 +62,7 @@ pub(super) fn execute(session: &Session<'_>, command: &Command) -> Outcome {
     }
 }
 
-fn check(session: &Session<'_>, file: &PathBuf) -> Outcome {
+fn check(session: &Session<'_>, file: &Path) -> Outcome {
     let text = text_file("contract", file, LIMIT)?;
     let name = file.display().to_string();
     let read = session.without_store(|app| Ok(app.read_contract(&name, text.as_bytes())))?;

@@ -191,6 +191,10 @@ async fn a_failed_command_is_tried_again_and_a_slow_one_ended() {
     stop.cancel();
     let results = bench.run_until("- cmd: echo x\n", &stop, Duration::from_secs(9)).await.unwrap();
     assert_eq!(words(&results), [("action-001", None, "stopped")]);
+    let file = "- {kind: write_file, path: late, content: x}\n";
+    let results = bench.run_until(file, &stop, Duration::from_secs(9)).await.unwrap();
+    assert_eq!(words(&results), [("action-001", None, "stopped")]);
+    assert!(!bench.workspace.join("late").exists());
 }
 
 #[tokio::test]

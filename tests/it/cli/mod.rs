@@ -4,6 +4,7 @@ mod config;
 mod error;
 mod output;
 mod pipeline_spec;
+mod plan;
 mod signal;
 mod step;
 mod verb;

@@ -8,6 +8,7 @@ mod ids;
 mod judged;
 mod matrix;
 mod next;
+mod plan;
 mod projection;
 mod properties;
 mod samples;
