@@ -31,8 +31,8 @@ const PLACES: &[(&str, &[&str])] = &[
     ("comfy_table", &["surfaces/cli"]),
     ("indicatif", &["surfaces/cli"]),
     ("minijinja", &["app/prompt"]),
-    ("toml", &["config"]),
-    ("landlock", &["adapters/process"]),
+    ("toml", &["config", "adapters/probe"]),
+    ("landlock", &["adapters/process", "adapters/probe"]),
     ("saphyr", &["adapters/yaml"]),
     ("reqwest", &["adapters/"]),
 ];
