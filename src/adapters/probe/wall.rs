@@ -26,7 +26,7 @@ pub(super) fn strongest(settings: &ProbeSettings) -> SandboxFacts {
 
 fn bubblewrap(settings: &ProbeSettings) -> Result<(), (String, String)> {
     let Some(bwrap) = program::find(&settings.search_path, "bwrap") else {
-        return Err(("`bwrap` is not on PATH".to_owned(), "apt-get install bubblewrap".to_owned()));
+        return Err(("`bwrap` is not on PATH".to_owned(), "sudo apt-get install -y bubblewrap".to_owned()));
     };
     let args = ["--ro-bind", "/", "/", "--unshare-all", "--die-with-parent", "true"];
     let why = match program::answer(&bwrap, &args, program::environment(settings, &[]), TRIAL) {
@@ -36,9 +36,9 @@ fn bubblewrap(settings: &ProbeSettings) -> Result<(), (String, String)> {
     };
     // Two switches close user namespaces; which of them a system has is seen from the file.
     let switch = if std::path::Path::new("/proc/sys/kernel/apparmor_restrict_unprivileged_userns").exists() {
-        "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+        "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
     } else {
-        "sysctl -w user.max_user_namespaces=10000"
+        "sudo sysctl -w user.max_user_namespaces=10000"
     };
     Err((format!("bubblewrap does not work: {why}"), switch.to_owned()))
 }

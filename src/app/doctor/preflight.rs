@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::machine::Look;
 use super::network::managers;
 use super::report::{Finding, Report, Severity, quoted};
@@ -64,18 +66,19 @@ impl App {
     /// Looks at a run's workspace as the first half of a step: a workspace that is not ready brings the run to a person.
     ///
     /// # Errors
-    /// As [`Self::preflight`].
+    /// As [`Self::preflight`], and [`AppError::Store`] while somebody else works on the run; then nothing was looked at.
     pub async fn preflight_of_step(
         &self,
         run_id: &RunId,
         order: &Preflight,
         actor: &Actor,
     ) -> Result<Preflighted, AppError> {
+        let hold = self.hold(run_id, &CancellationToken::new()).await?;
         let mut done = self.preflight(run_id, order, actor).await?;
         if !done.report.is_ok() {
             let message = done.report.failures().join("; ");
             let escalate = Command::Escalate { reason: "preflight_failed".to_owned(), message };
-            done.run = self.execute(run_id, &escalate, &By::actor(actor.clone()))?.run;
+            done.run = self.execute(run_id, &escalate, &hold.by(actor))?.run;
         }
         Ok(done)
     }

@@ -7,6 +7,8 @@ mod forge;
 mod gate;
 mod path;
 mod prepare;
+mod probe;
+mod probe_network;
 mod process;
 mod worker;
 mod world;

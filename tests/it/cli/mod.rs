@@ -1,8 +1,10 @@
 //! The command line as scripts and people meet it: settings, documents, words, exit codes, signals.
 
 mod config;
+mod doctor;
 mod error;
 mod output;
+mod preflight;
 mod signal;
 mod step;
 mod verb;
