@@ -1,6 +1,7 @@
 //! The look at agent programs: which are there, and whether their versions are known to be unsafe.
 
-use super::machine::{Look, install, numbers};
+use super::judge::{install, numbers};
+use super::machine::Look;
 use super::report::{Finding, Severity};
 use crate::ports::probe::{Tool, Version};
 

@@ -1,32 +1,17 @@
 //! The look at the machine: places, programs, room, clock, walls, modes.
 
-use std::path::Path;
 use std::time::Duration;
 
+use super::judge::{self, install};
 use super::profile::Check;
 use super::report::{Finding, Report, Severity, quoted};
 use crate::app::App;
 use crate::domain::confine::Tier;
-use crate::domain::id::RunId;
+use crate::domain::id::{EventSeq, RunId};
 use crate::domain::state::State;
-use crate::ports::probe::{Tool, Version};
+use crate::domain::time::Timestamp;
+use crate::ports::probe::Tool;
 use crate::ports::store::RunQuery;
-
-/// Room below which nothing is begun: a small clone, its checkout for the checks, and the log's next megabytes.
-const SPACE_FLOOR: u64 = 200 * 1024 * 1024;
-
-/// Room below which somebody should know: one run with a build.
-const SPACE_LOW: u64 = 2 * 1024 * 1024 * 1024;
-
-/// The oldest git whose options the engine uses: `init --initial-branch` came with 2.28 (2020), the newest of them;
-/// `add --pathspec-from-file` with 2.25.
-const GIT_FLOOR: [u64; 2] = [2, 28];
-
-/// Milliseconds at the beginning of 2024: this program did not exist before, so a clock that says less is wrong.
-const YEAR_2024: i64 = 1_704_067_200_000;
-
-/// Milliseconds at the beginning of 2100.
-const YEAR_2100: i64 = 4_102_444_800_000;
 
 /// How long after its end a run's workspace is called stale: what `gc` removes without being asked for younger ones.
 const STALE: Duration = Duration::from_secs(30 * 86_400);
@@ -162,21 +147,9 @@ impl<'a> Look<'a> {
     fn git(&mut self) {
         self.program("git");
         let asked = self.app.ports.probe.versions(&[Tool { name: "git", variable: None }]);
-        let finding = match asked.into_iter().next() {
-            None | Some(Version::Absent) => return,
-            Some(Version::Mute { why, .. }) => {
-                Finding::bad(Severity::Error, "git.version", why, install("git"))
-            }
-            Some(Version::Said { line, .. }) => match numbers(&line) {
-                Some(found) if found.as_slice() >= GIT_FLOOR.as_slice() => Finding::good("git.version", line),
-                _ => {
-                    let [major, minor] = GIT_FLOOR;
-                    let why = format!("{line}: `git init --initial-branch` needs {major}.{minor}");
-                    Finding::bad(Severity::Error, "git.version", why, install("git"))
-                }
-            },
-        };
-        self.report.add(finding);
+        if let Some(finding) = asked.first().and_then(judge::git) {
+            self.report.add(finding);
+        }
     }
 
     fn space(&mut self) {
@@ -185,7 +158,7 @@ impl<'a> Look<'a> {
         for (name, place) in [("space.data", &data), ("space.workspaces", &self.app.settings.workspace_root)]
         {
             let finding = match probe.free_space(place) {
-                Ok(free) => room(name, place, free),
+                Ok(free) => judge::room(name, place, free),
                 Err(err) => {
                     let why = format!("{}: {err}", place.display());
                     Finding::bad(Severity::Warning, name, why, format!("df -h {}", quoted(place)))
@@ -196,38 +169,21 @@ impl<'a> Look<'a> {
     }
 
     fn clock(&mut self) {
-        let now = self.app.now().wall;
-        let mend = "sudo timedatectl set-ntp true";
-        let bad = |why: &str| Finding::bad(Severity::Error, "clock", why, mend);
         let newest = self.newest_event();
-        self.report.add(if !(YEAR_2024..YEAR_2100).contains(&now.0) {
-            bad("the clock says a year before 2024 or after 2099: approvals would expire at once or never")
-        } else if newest.is_some_and(|at| at.saturating_sub(now.0) > 300_000) {
-            bad("the newest event of the store lies more than 5 minutes in the future: the clock went back")
-        } else {
-            Finding::good("clock", "not before the newest event")
-        });
+        self.report.add(judge::clock(self.app.now().wall, newest));
     }
 
-    fn newest_event(&self) -> Option<i64> {
+    fn newest_event(&self) -> Option<Timestamp> {
         let store = &self.app.ports.store;
         let last = store.last_seq().ok()?;
-        let before = crate::domain::id::EventSeq(last.0.saturating_sub(1));
-        Some(store.events_after(before, 1).ok()?.last()?.at.0)
+        let before = EventSeq(last.0.saturating_sub(1));
+        Some(store.events_after(before, 1).ok()?.last()?.at)
     }
 
     fn sandbox(&mut self) {
         let facts = self.app.ports.probe.sandbox();
         let required = Tier::of(self.app.settings.policy.required_tier).unwrap_or(Tier::Bubblewrap);
-        let shown = format!("tier {} ({}): {}", facts.tier.number(), facts.tier.name(), facts.detail);
-        self.report.add(if facts.tier < required {
-            let why = format!("{shown}; tier {} is required", required.number());
-            Finding::bad(Severity::Error, "sandbox", why, facts.remedy)
-        } else if facts.tier == Tier::Bubblewrap {
-            Finding::good("sandbox", shown)
-        } else {
-            Finding::bad(Severity::Warning, "sandbox", shown, facts.remedy)
-        });
+        self.report.add(judge::sandbox(facts, required));
     }
 
     fn modes(&mut self) {
@@ -267,38 +223,4 @@ impl<'a> Look<'a> {
             self.report.add(Finding::bad(Severity::Warning, "workspaces.stale", why, "agentpr gc"));
         }
     }
-}
-
-fn room(name: &str, place: &Path, free: u64) -> Finding {
-    let shown = format!("{} MiB free at {}", free / (1024 * 1024), place.display());
-    let severity = match free {
-        0..SPACE_FLOOR => Severity::Error,
-        SPACE_FLOOR..SPACE_LOW => Severity::Warning,
-        SPACE_LOW.. => return Finding::good(name, shown),
-    };
-    Finding::bad(severity, name, shown, "agentpr gc --artifacts --older-than-days 7")
-}
-
-/// The command that brings a program.
-pub(super) fn install(program: &str) -> String {
-    match program {
-        "sh" => "sudo apt-get install -y dash".to_owned(),
-        "codex" => "npm install -g @openai/codex".to_owned(),
-        "claude" => "npm install -g @anthropic-ai/claude-code".to_owned(),
-        "opencode" => "npm install -g opencode-ai".to_owned(),
-        "aider" => "pipx install aider-chat".to_owned(),
-        "node" => "sudo apt-get install -y nodejs".to_owned(),
-        "go" => "sudo apt-get install -y golang-go".to_owned(),
-        "bun" | "pnpm" | "yarn" => format!("npm install -g {program}"),
-        "poetry" | "hatch" | "uv" | "tox" | "rye" => format!("pipx install {program}"),
-        other => format!("sudo apt-get install -y {other}"),
-    }
-}
-
-/// The first dotted number in a line: `git version 2.47.3` is 2, 47, 3.
-pub(super) fn numbers(line: &str) -> Option<Vec<u64>> {
-    let words = line.split(|c: char| !c.is_ascii_digit() && c != '.');
-    let dotted = |word: &&str| word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit());
-    let word = words.filter(dotted).next()?;
-    word.trim_end_matches('.').split('.').map(|part| part.parse().ok()).collect()
 }

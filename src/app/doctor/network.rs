@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use super::judge;
 use super::machine::{DoctorOrder, Look, Requirement};
 use super::report::{Finding, Severity};
 use crate::domain::id::RunId;
 use crate::domain::state::State;
-use crate::ports::probe::Reach;
 use crate::ports::store::RunQuery;
 
 /// The forge whose login `gh` keeps.
@@ -96,7 +96,7 @@ impl Look<'_> {
         urls.dedup();
         let answers = self.app.ports.probe.reach(&urls, limit).await;
         for (url, answer) in urls.into_iter().zip(answers) {
-            self.report.add(reached(&url, &answer, limit));
+            self.report.add(judge::reached(&url, &answer, limit));
         }
     }
 
@@ -111,20 +111,6 @@ impl Look<'_> {
     fn token(&self) -> Option<&'static str> {
         TOKENS.into_iter().find(|name| self.app.ports.probe.is_set(name))
     }
-}
-
-/// What an answer means: any status from 200 to 499 comes from a host that is there.
-fn reached(url: &str, answer: &Reach, limit: Duration) -> Finding {
-    let name = format!("net.{url}");
-    let (why, transient) = match answer {
-        Reach::Answered(status @ 200..=499) => return Finding::good(name, format!("HTTP {status}")),
-        Reach::Answered(status) => (format!("HTTP {status}"), *status >= 500),
-        Reach::Silent => (format!("no answer within {} s", limit.as_secs_f64()), true),
-        Reach::Broken(why) => (why.clone(), true),
-        Reach::Unusable(why) => (why.clone(), false),
-    };
-    let mend = format!("curl -sSIv --max-time 10 {}", shell_words::quote(url));
-    Finding { transient, ..Finding::bad(Severity::Error, name, why, mend) }
 }
 
 /// The host of a remote; `None` for a path.

@@ -1,6 +1,7 @@
 //! The look at the store: its library, its settings, its pages.
 
-use super::machine::{Look, numbers};
+use super::judge::numbers;
+use super::machine::Look;
 use super::report::{Finding, Severity};
 
 /// The oldest SQLite that is used: 3.51.3 mended a fault by which a reset of the write-ahead log could lose committed pages

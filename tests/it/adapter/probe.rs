@@ -38,10 +38,15 @@ fn write(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
 }
 
+/// Makes a program. A child writes it: were it open here for writing, a fork of another test could keep it busy.
 fn program(root: &Path, name: &str, script: &str) {
     let path = root.join("bin").join(name);
-    write(&path, &format!("#!/bin/sh\n{script}\n"));
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let text = format!("#!/bin/sh\n{script}\n");
+    let mut sh = std::process::Command::new("sh");
+    let made =
+        sh.args(["-c", "printf %s \"$1\" > \"$2\" && chmod 755 \"$2\"", "sh", &text]).arg(&path).status();
+    assert!(made.unwrap().success());
 }
 
 fn managers(names: &[&str]) -> Vec<String> {
@@ -118,11 +123,16 @@ fn a_git_directory_that_an_agent_replaced_is_not_followed() {
     assert!(matches!(probe.git_writable(&root.path().join("none")), GitDir::Absent(_)));
 }
 
+/// Files of a repository, and the tools of Python, JavaScript and others they ask for.
+type Case = (&'static [(&'static str, &'static str)], Tools, Tools, Tools);
+
+type Tools = &'static [&'static str];
+
 #[test]
 fn a_project_is_known_by_its_files() {
     let root = tempfile::tempdir().unwrap();
     let probe = plain(root.path());
-    let cases: &[(&[(&str, &str)], &[&str], &[&str], &[&str])] = &[
+    let cases: &[Case] = &[
         (&[("README.md", "")], &[], &[], &[]),
         (
             &[("pyproject.toml", "[tool.poetry]\n[tool.\"uv\".pip]\n"), ("tox.ini", "")],
@@ -166,6 +176,7 @@ fn a_project_is_known_by_its_files() {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn a_project_file_that_is_a_pipe_or_a_link_is_not_read() {
     let root = tempfile::tempdir().unwrap();
     let repository = root.path().join("r");
@@ -277,7 +288,11 @@ fn a_sweep_takes_old_files_of_passing_names_and_nothing_else() {
             .unwrap(),
     );
     let probe = plain(root.path());
-    assert_eq!(probe.sweep(&[place.clone()], now), Vec::<std::path::PathBuf>::new(), "somebody may use them");
+    assert_eq!(
+        probe.sweep(std::slice::from_ref(&place), now),
+        Vec::<std::path::PathBuf>::new(),
+        "somebody may use them"
+    );
     let removed = probe.sweep(&[place.clone(), place.clone()], now.plus(Duration::from_secs(4000)));
     assert_eq!(removed, [place.join(".agentpr-new-xyz"), place.join(".agentpr_doctor_probeAbC")]);
     assert_eq!(fs::read_dir(&place).unwrap().count(), 5);

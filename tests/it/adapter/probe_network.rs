@@ -53,21 +53,15 @@ fn one(url: String) -> Reach {
     ask(&[url], Duration::from_secs(2), &[]).0.remove(0)
 }
 
+const MOVED: &[u8] = b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
+
 #[test]
 fn f33_any_status_is_an_answer_and_a_redirect_is_not_followed() {
     let hosts: [(fn(TcpStream), u16); 4] = [
         (|caller| answer(caller, b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n"), 404),
         (|caller| answer(caller, b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\n\r\n"), 401),
         (|caller| answer(caller, b"HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n"), 503),
-        (
-            |caller| {
-                answer(
-                    caller,
-                    b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",
-                )
-            },
-            302,
-        ),
+        (|caller| answer(caller, MOVED), 302),
     ];
     for (treat, status) in hosts {
         assert_eq!(one(host("http", treat)), Reach::Answered(status));

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use agentpr::app::{App, Ports, Settings};
-use agentpr::domain::confine::Tier;
 use agentpr::domain::evidence::{
     AttemptEvidence, AttemptOutcome, Change, CheckReport, CheckResult, CheckSource, DiffStat, LogRef,
     Prepared, ProcessRef,
@@ -28,9 +27,7 @@ use agentpr::ports::clock::Clock;
 use agentpr::ports::forge::{Forge, ForgeError, OpenedPr};
 use agentpr::ports::local::{LocalRepo, LocalRepos, Sample};
 use agentpr::ports::notifier::Notifier;
-use agentpr::ports::probe::{
-    GitDir, HiddenHome, LooseMode, Probe, Project, Reach, Registry, SandboxFacts, Tool, Version,
-};
+use agentpr::ports::probe::Probe;
 use agentpr::ports::random::{NoRandom, Random};
 use agentpr::ports::store::{EventStore, LeaseOwner, Upkeep};
 use agentpr::ports::worker::{OnStart, WorkOrder, WorkReport, Worker, WorkerError};
@@ -267,85 +264,6 @@ impl Random for World {
 impl Notifier for World {
     fn token_issued(&self, run: &RunId, _request: &PrRequest, token: &str) {
         self.lock().tokens.push((run.clone(), token.to_owned()));
-    }
-}
-
-#[async_trait]
-impl Probe for World {
-    fn program(&self, name: &str) -> Option<PathBuf> {
-        Some(Path::new("/bin").join(name))
-    }
-
-    fn versions(&self, programs: &[Tool]) -> Vec<Version> {
-        programs.iter().map(|_| Version::Absent).collect()
-    }
-
-    fn is_set(&self, _variable: &str) -> bool {
-        false
-    }
-
-    fn forge_login(&self) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn writable(&self, _directory: &Path) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn git_writable(&self, _workspace: &Path) -> GitDir {
-        GitDir::Writable
-    }
-
-    fn is_within(&self, _inner: &Path, _outer: &Path) -> bool {
-        true
-    }
-
-    fn exists(&self, _path: &Path) -> bool {
-        true
-    }
-
-    fn project(&self, _repository: &Path) -> Project {
-        Project::default()
-    }
-
-    fn free_space(&self, _path: &Path) -> Result<u64, String> {
-        Ok(u64::MAX)
-    }
-
-    fn sandbox(&self) -> SandboxFacts {
-        SandboxFacts { tier: Tier::Bubblewrap, detail: String::new(), remedy: String::new() }
-    }
-
-    fn loose_modes(&self) -> Vec<LooseMode> {
-        Vec::new()
-    }
-
-    fn hidden_home(&self) -> Option<HiddenHome> {
-        None
-    }
-
-    fn data_dir(&self) -> &Path {
-        Path::new("/nowhere")
-    }
-
-    fn registries(&self, _managers: &[String]) -> Vec<Registry> {
-        Vec::new()
-    }
-
-    async fn reach(&self, urls: &[String], _limit: Duration) -> Vec<Reach> {
-        vec![Reach::Answered(200); urls.len()]
-    }
-
-    fn make_directory(&self, _directory: &Path) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn tighten(&self, _loose: &LooseMode) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn sweep(&self, _directories: &[PathBuf], _now: Timestamp) -> Vec<PathBuf> {
-        Vec::new()
     }
 }
 
