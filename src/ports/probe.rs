@@ -6,9 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::domain::confine::Tier;
+use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
 
-/// Looks, and changes nothing that stays; only [`Probe::make_directory`], [`Probe::tighten`] and [`Probe::sweep`] do.
+/// Looks, and changes nothing that stays; only `make_directory`, `tighten`, `clear_scratch` and `sweep` do.
 ///
 /// All calls but [`Probe::reach`] block; those that run programs say how long.
 #[async_trait]
@@ -85,6 +86,12 @@ pub trait Probe: Send + Sync {
     /// # Errors
     /// What the system said, in one line.
     fn tighten(&self, loose: &LooseMode) -> Result<(), String>;
+
+    /// Removes the engine's own half-made things of a run; says whether there were any. Nobody may work on the run.
+    ///
+    /// # Errors
+    /// What the system said, in one line.
+    fn clear_scratch(&self, run: &RunId) -> Result<bool, String>;
 
     /// Removes probe files and half-made stores that a killed process left more than an hour before `now`.
     ///

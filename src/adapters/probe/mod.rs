@@ -19,6 +19,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::adapters::process::environment::scratch_dir;
+use crate::adapters::process::tree::{private_dir, remove_tree};
+use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
 use crate::ports::probe::{
     GitDir, HiddenHome, LooseMode, Probe, Project, Reach, Registry, SandboxFacts, Tool, Version,
@@ -112,7 +115,12 @@ impl Probe for SystemProbe {
     fn hidden_home(&self) -> Option<HiddenHome> {
         let home = self.variable("HOME").map(PathBuf::from)?;
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        home::hidden(&mounts, &home).map(|how| HiddenHome { home, how })
+        let closed = || {
+            // Only a service: a person without a home has been told so by the system.
+            let why = std::fs::read_dir(&home).err().filter(|_| self.is_set("INVOCATION_ID"))?;
+            Some(format!("`{}` cannot be entered: {why}", home.display()))
+        };
+        home::hidden(&mounts, &home).or_else(closed).map(|how| HiddenHome { home, how })
     }
 
     fn data_dir(&self) -> &Path {
@@ -128,11 +136,17 @@ impl Probe for SystemProbe {
     }
 
     fn make_directory(&self, directory: &Path) -> Result<(), String> {
-        crate::adapters::process::tree::private_dir(directory).map_err(|err| err.to_string())
+        private_dir(directory).map_err(|err| err.to_string())
     }
 
     fn tighten(&self, loose: &LooseMode) -> Result<(), String> {
         place::tighten(loose)
+    }
+
+    fn clear_scratch(&self, run: &RunId) -> Result<bool, String> {
+        let scratch = scratch_dir(&self.settings.data_dir, run);
+        let is_there = std::fs::symlink_metadata(&scratch).is_ok();
+        remove_tree(&scratch).map(|_bytes| is_there).map_err(|err| err.to_string())
     }
 
     fn sweep(&self, directories: &[PathBuf], now: Timestamp) -> Vec<PathBuf> {

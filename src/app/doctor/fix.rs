@@ -1,9 +1,12 @@
 //! `doctor --fix`: mends what can be mended without taking anything from anybody.
 //!
 //! It makes directories that are missing, takes the rights of others away from the engine's own places, and removes probe files
-//! and half-made stores of killed processes. It never removes a workspace, a log or a run's file.
+//! and half-made things that killed processes left. It never removes a workspace, a log or a run's file.
 
 use crate::app::App;
+use crate::domain::id::RunId;
+use crate::domain::state::State;
+use crate::ports::store::RunQuery;
 
 /// One thing that was done, or could not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,10 +35,27 @@ impl App {
             let what = format!("set mode {:o} on {}", loose.wanted, loose.path.display());
             tell(what, probe.tighten(&loose));
         }
+        for run in self.dead_runs() {
+            match probe.clear_scratch(&run) {
+                Ok(false) => {}
+                cleared => tell(format!("remove what was half made for run {run}"), cleared.map(|_| ())),
+            }
+        }
         let places: Vec<_> = [data, root].into_iter().chain(beside.iter().cloned()).collect();
         for removed in probe.sweep(&places, self.now().wall) {
             tell(format!("remove {}", removed.display()), Ok(()));
         }
         done
+    }
+
+    /// Runs that are over and that nobody is still ending.
+    fn dead_runs(&self) -> Vec<RunId> {
+        let store = &self.ports.store;
+        let states = State::ALL.into_iter().filter(|state| state.is_terminal()).collect();
+        let rows = store.run_rows(&RunQuery { states, limit: None }).unwrap_or_default();
+        let ended = |run: &RunId| {
+            store.attempts_of(run).is_ok_and(|attempts| attempts.iter().all(|one| one.ended_at.is_some()))
+        };
+        rows.into_iter().map(|row| row.run).filter(ended).collect()
     }
 }

@@ -182,6 +182,13 @@ fn fix_mends_what_is_safe_says_it_and_takes_nothing() {
     let stale = sandbox.write("data/.agentpr-new-abc", "");
     let hour = SystemTime::now() - Duration::from_secs(2 * 3600);
     fs::File::options().write(true).open(&stale).unwrap().set_modified(hour).unwrap();
+    let over = ["create-run", "--owner", "o", "--repo", "r", "--prompt-version", "v", "--run-id"];
+    for run in ["dead", "alive"] {
+        let _made = sandbox.agentpr(&[&over[..], &[run]].concat()).ok();
+        sandbox.write(&format!("data/scratch/{run}/half"), "");
+        sandbox.write(&format!("data/artifacts/{run}/log.txt"), "kept");
+    }
+    let _ended = sandbox.agentpr(&["cancel", "dead"]).ok();
     let kept = sandbox.write("data/workspaces-of-mine/notes.txt", "mine");
     let look = ["--json", "doctor", "--skip-network-check"];
     let report = sandbox.agentpr(&look).code(7).json();
@@ -194,6 +201,8 @@ fn fix_mends_what_is_safe_says_it_and_takes_nothing() {
         assert!(done.contains(said), "{said}: {done}");
     }
     assert!(!stale.exists() && kept.exists());
+    assert!(!data.join("scratch/dead").exists() && data.join("scratch/alive/half").exists());
+    assert!(data.join("artifacts/dead/log.txt").exists(), "what a run left for people stays");
     assert_eq!(fs::metadata(sandbox.db()).unwrap().permissions().mode() & 0o777, 0o600);
     let again = sandbox.agentpr(&["doctor", "--skip-network-check", "--fix"]).ok();
     assert!(again.stdout.starts_with("There is nothing to mend."), "{}", again.stdout);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use agentpr::domain::confine::Tier;
+use agentpr::domain::id::RunId;
 use agentpr::domain::time::Timestamp;
 use agentpr::ports::probe::{
     GitDir, HiddenHome, LooseMode, Probe, Project, Reach, Registry, SandboxFacts, Tool, Version,
@@ -84,6 +85,10 @@ impl Probe for World {
 
     fn tighten(&self, _loose: &LooseMode) -> Result<(), String> {
         Ok(())
+    }
+
+    fn clear_scratch(&self, _run: &RunId) -> Result<bool, String> {
+        Ok(false)
     }
 
     fn sweep(&self, _directories: &[PathBuf], _now: Timestamp) -> Vec<PathBuf> {
