@@ -116,8 +116,11 @@ impl Probe for SystemProbe {
         let home = self.variable("HOME").map(PathBuf::from)?;
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let closed = || {
-            // Only a service: a person without a home has been told so by the system.
+            // Only of a service: a person who may not enter the home was told so when logging in.
             let why = std::fs::read_dir(&home).err().filter(|_| self.is_set("INVOCATION_ID"))?;
+            if why.kind() != std::io::ErrorKind::PermissionDenied {
+                return None;
+            }
             Some(format!("`{}` cannot be entered: {why}", home.display()))
         };
         home::hidden(&mounts, &home).or_else(closed).map(|how| HiddenHome { home, how })

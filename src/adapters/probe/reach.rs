@@ -11,6 +11,9 @@ use tokio::time::timeout;
 
 use crate::ports::probe::Reach;
 
+/// Variables that name a proxy.
+const PROXIES: [&str; 5] = ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+
 /// Asks all addresses; the answers are in their order.
 pub(super) async fn ask_all(
     parent: &BTreeMap<String, String>,
@@ -21,6 +24,7 @@ pub(super) async fn ask_all(
         Ok(client) => client,
         Err(why) => return urls.iter().map(|_| Reach::Unusable(why.clone())).collect(),
     };
+    let proxied = PROXIES.iter().any(|name| parent.get(*name).is_some_and(|value| !value.trim().is_empty()));
     let mut asked = JoinSet::new();
     for (index, url) in urls.iter().enumerate() {
         let (client, url) = (client.clone(), url.clone());
@@ -31,7 +35,12 @@ pub(super) async fn ask_all(
         if let Ok((index, answer)) = answer
             && let Some(place) = answers.get_mut(index)
         {
-            *place = answer;
+            *place = match answer {
+                Reach::Broken(why) if proxied => {
+                    Reach::Broken(format!("{why}; the environment names a proxy"))
+                }
+                other => other,
+            };
         }
     }
     answers

@@ -152,7 +152,7 @@ pub(super) fn render(ui: &Ui, report: &Report) {
         };
         ui.pieces(&[
             (style, mark.into()),
-            (PLAIN, format!("  {:<24}", finding.name).into()),
+            (PLAIN, format!("  {:<24} ", finding.name).into()),
             (FAINT, finding.detail.as_str().into()),
         ]);
         if !finding.remedy.is_empty() {

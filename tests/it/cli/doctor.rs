@@ -3,12 +3,17 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
+use agentpr::app::doctor::Profile;
+use agentpr::config::{Config, Environment, Flags};
+use agentpr::daemon::Wiring;
+use agentpr::surfaces::cli::{Access, Wire};
 use serde_json::Value;
 
 use super::create;
 use crate::harness::sandbox::finish;
+use crate::harness::world::World;
 use crate::harness::{Answer, Sandbox};
 
 /// A search path with these programs of this machine and no others.
@@ -222,4 +227,25 @@ fn f73_a_store_that_cannot_be_used_is_a_finding_and_is_not_replaced() {
     let remedy = check(&report, "store")["remedy"].as_str().unwrap().to_owned();
     assert_eq!(remedy, format!("agentpr --db {missing} init-db"));
     assert!(!Path::new(&missing).exists());
+}
+
+#[test]
+fn a_gate_costs_less_than_5_ms() {
+    let sandbox = Sandbox::new();
+    let variables = [("AGENTPR_DATA_DIR", sandbox.path().join("data").into_os_string())];
+    let path = ("PATH", std::env::var_os("PATH").unwrap());
+    let environment: Environment =
+        variables.into_iter().chain([path]).map(|(name, value)| (name.into(), value)).collect();
+    let config = Config::load(&Flags::default(), &environment).unwrap();
+    let app = Wiring.open(&config, Access::Write, World::new()).unwrap();
+    for profile in [Profile::Basic, Profile::Github, Profile::Agent, Profile::Manager] {
+        let time = || {
+            let begin = Instant::now();
+            assert!(app.gate_check(profile, None).is_ok());
+            begin.elapsed()
+        };
+        // The best of many, because other tests want the processor too.
+        let best = (0..30).map(|_| time()).min().unwrap();
+        assert!(best < Duration::from_millis(5), "{}: {best:?}", profile.name());
+    }
 }
