@@ -11,7 +11,7 @@ use crate::adapters::git::control::ControlRepos;
 use crate::adapters::git::program::Git;
 use crate::adapters::git::remote::Remotes;
 use crate::adapters::local::GitLocalRepos;
-use crate::adapters::probe::SystemProbe;
+use crate::adapters::probe::{ProbeSettings, SystemProbe};
 use crate::adapters::process::environment::ChildEnvironment;
 use crate::adapters::process::overrides::Overrides;
 pub use crate::adapters::process::shield::close_to_neighbours;
@@ -44,6 +44,7 @@ impl Wire for Wiring {
         let remotes = Remotes::new(absolute(&config.forge_root.value)?);
         let artifacts = Arc::new(ArtifactStore::new(data_dir.join("artifacts")));
         let environment = ChildEnvironment::new(data_dir.clone(), parent, overrides(config)?);
+        let data_dir_of_probe = data_dir.clone();
         let workspace = WorkspaceSettings {
             data_dir,
             workspace_root: workspace_root.clone(),
@@ -56,7 +57,13 @@ impl Wire for Wiring {
             store,
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(SystemRandom),
-            probe: Arc::new(SystemProbe::new(std::env::split_paths(&config.search_path).collect())),
+            probe: Arc::new(SystemProbe::new(ProbeSettings {
+                search_path: std::env::split_paths(&config.search_path).collect(),
+                parent: parent.clone(),
+                data_dir: data_dir_of_probe,
+                db: absolute(&config.db.value)?,
+                config_file: config.file.value.clone(),
+            })),
             workspace: Arc::new(GitWorkspace::new(workspace, remotes.clone(), control.clone())),
             worker: Arc::new(Workers::new(environment.clone(), Arc::clone(&artifacts) as Arc<_>)),
             checks: Arc::new(CheckRunner::new(

@@ -42,6 +42,15 @@ pub struct AgentStepReport {
 }
 
 impl App {
+    /// Says whether a step of an agent fits where a run stands, before anything is looked at or started.
+    ///
+    /// # Errors
+    /// [`AppError::Refused`] when state or target do not fit.
+    pub fn check_agent_step(&self, run: &Run, success: Option<State>) -> Result<(), AppError> {
+        // A queued run begins discovery with the step.
+        if run.state == State::Queued { Ok(()) } else { check_target(run, success) }
+    }
+
     /// Performs one agent step by hand; everything about it is in the log when this returns.
     ///
     /// State and target are looked at before the agent starts, so that nothing is lost after an hour's work.

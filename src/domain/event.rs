@@ -39,7 +39,6 @@ macro_rules! events {
         )*
 
         /// One thing that happened to a run.
-        #[expect(clippy::large_enum_variant, reason = "an event is moved a few times in its life; boxes would be in every match")]
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Event {
             $($(#[$doc])* $name($name)),*

@@ -117,6 +117,27 @@ pub trait Upkeep: Send + Sync {
     /// # Errors
     /// [`StoreError`] when the target exists or cannot be written; no partial file is left.
     fn backup(&self, to: &std::path::Path) -> Result<(), StoreError>;
+
+    /// What the store is kept with and how it is set; looks at names and numbers, and at pages of a small file.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read.
+    fn facts(&self) -> Result<StoreFacts, StoreError>;
+}
+
+/// What a store is kept with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreFacts {
+    /// The database library's version, such as `3.51.3`; empty for a store in memory.
+    pub library: String,
+    /// How the file keeps its journal: `wal`.
+    pub journal_mode: String,
+    /// Whether a commit waits for the disk; `None` where this process opened the store for reading only.
+    pub flushes: Option<bool>,
+    /// The layout's number.
+    pub schema: u32,
+    /// What the library said about its pages; `None` for a file too large to read through in passing.
+    pub pages: Option<Result<(), String>>,
 }
 
 /// How long a lease lives without a heartbeat: several missed beats of ten seconds.

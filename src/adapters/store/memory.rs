@@ -16,7 +16,8 @@ use crate::domain::projection::{ArtifactRow, AttemptRow, RunRow};
 use crate::domain::run::Run;
 use crate::domain::time::Moment;
 use crate::ports::store::{
-    Append, EventStore, Lease, LeaseOwner, RebuildReport, RunQuery, StoreError, Upkeep, VerifyReport,
+    Append, EventStore, Lease, LeaseOwner, RebuildReport, RunQuery, StoreError, StoreFacts, Upkeep,
+    VerifyReport,
 };
 
 /// Events, projections and leases in memory.
@@ -212,6 +213,11 @@ impl Upkeep for MemoryStore {
     fn backup(&self, to: &Path) -> Result<(), StoreError> {
         let why = format!("a store in memory has no file to copy to `{}`", to.display());
         Err(StoreError::Unavailable { action: "written", why })
+    }
+
+    fn facts(&self) -> Result<StoreFacts, StoreError> {
+        let none = String::new();
+        Ok(StoreFacts { library: none.clone(), journal_mode: none, flushes: None, schema: 0, pages: None })
     }
 }
 

@@ -10,9 +10,10 @@ use super::error::{CliError, Outcome};
 use super::exit::Exit;
 use super::preflight::{self, LookArgs};
 use super::session::Session;
-use super::ui::{BAD, GOOD};
-use super::{Access, create_run, runtime, show_json, words};
+use super::ui::{BAD, GOOD, STRONG};
+use super::{Access, create_run, doctor, runtime, show_json, words};
 use crate::app::agent_step::{AgentStep, AgentStepReport};
+use crate::app::doctor::{Preflighted, Profile};
 use crate::app::{App, Log};
 use crate::domain::event::Event;
 use crate::domain::id::{RunId, Version};
@@ -73,13 +74,15 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     }
     create_run::one_line("--agent", args.agent.as_deref())?;
     let run_id = &args.run.run_id;
-    let app = session.open_ready(Access::Write)?;
+    let app = session.open_ready(Access::Write, Profile::Agent)?;
     let before = app.run(run_id)?;
     // Without a workspace there is nothing to look at, and the step itself says how to make one.
     if !args.skip_preflight && before.prepared.is_some() {
-        let report = preflight::look(&app, run_id, &args.look)?;
-        if !report.is_ok() {
-            return Err(CliError::NotReady { what: "the workspace", report });
+        app.check_agent_step(&before, args.success_state)?;
+        let done = preflight::before_step(session, &app, run_id, &args.look)?;
+        if !done.report.is_ok() {
+            say_not_ready(session, &app, &done);
+            return Ok(Exit::NotReady);
         }
     }
     let agent = args.agent.clone().or(before.spec.agent).or_else(|| session.config.agent.value.clone());
@@ -92,6 +95,27 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     let verdict = verdict_since(app.store(), run_id, before.version)?;
     say(session, &app, &report, &engine, verdict.as_ref());
     Ok(if report.passed { Exit::Ok } else { Exit::Failed })
+}
+
+/// Says that the workspace is not ready, which a person has to look at now.
+fn say_not_ready(session: &Session<'_>, app: &App, done: &Preflighted) {
+    let ui = &session.ui;
+    if ui.is_json() {
+        ui.document(&json!({
+            "ok": false,
+            "error": "preflight failed",
+            "code": "preflight_failed",
+            "run_id": done.run.id.as_str(),
+            "state": done.run.state.name(),
+            "phase": done.run.state.phase().name(),
+            "preflight": preflight::document(session, app, done),
+        }));
+        return;
+    }
+    ui.note_pieces(&[(BAD, "error: ".into()), (STRONG, "preflight failed".into())]);
+    doctor::note_failures(ui, &done.report);
+    ui.field("state", done.run.state.name());
+    session.say_next(app, &done.run);
 }
 
 fn prompt(args: &PromptArgs) -> Result<String, CliError> {

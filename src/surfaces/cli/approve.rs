@@ -10,6 +10,7 @@ use super::ui::{NOTICE, PLAIN, STRONG, Ui};
 use super::watch::watched;
 use super::{Access, approve_pr, runtime, show};
 use crate::app::App;
+use crate::app::doctor::Profile;
 use crate::app::gate::{Confirmation, PrText};
 use crate::domain::gate::{Gate, PrRequest};
 use crate::domain::id::{EventSeq, RunId};
@@ -33,7 +34,8 @@ pub(super) struct Args {
 
 pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     let run = args.run.get()?;
-    let app = session.open_ready(Access::Write)?;
+    let app = session.open(Access::Write)?;
+    session.ready(&app, Profile::Github, Some(run))?;
     if !args.confirm && !session.ui.can_ask() {
         return Err(CliError::person_needed(
             &app.run(run)?,

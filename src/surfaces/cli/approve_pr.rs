@@ -11,6 +11,7 @@ use super::session::Session;
 use super::ui::GOOD;
 use super::{Access, runtime};
 use crate::app::App;
+use crate::app::doctor::Profile;
 use crate::app::gate::Confirmation;
 use crate::domain::gate::{CancelReason, Gate, PrRequest};
 use crate::domain::run::Run;
@@ -47,7 +48,7 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     let run_id = &args.run.run_id;
     let app = session.open(Access::Write)?;
     let before = app.run(run_id)?;
-    session.ready(&app)?;
+    session.ready(&app, Profile::Github, Some(run_id))?;
     let claimed = match &args.request_file {
         Some(path) => Some(claimed(path, &before)?),
         None => None,

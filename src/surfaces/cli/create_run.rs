@@ -10,6 +10,7 @@ use super::error::{CliError, Outcome};
 use super::exit::Exit;
 use super::policy_args::PolicyArgs;
 use super::session::Session;
+use crate::app::doctor::Profile;
 use crate::app::submit::RunOrder;
 use crate::domain::id::{BranchName, RepoSlug, RunId};
 use crate::domain::spec::{Delivery, Limits, MAX_TASK_BYTES};
@@ -124,7 +125,7 @@ pub(super) fn submit(session: &Session<'_>, args: &SubmitArgs) -> Outcome {
 }
 
 fn create(session: &Session<'_>, args: &OrderArgs, order: RunOrder, access: Access) -> Outcome {
-    let app = session.open_ready(access)?;
+    let app = session.open_ready(access, Profile::Basic)?;
     let executed = app.submit(order, &session.actor, args.key.idempotency_key.clone())?;
     let (ui, run) = (&session.ui, &executed.run);
     if ui.is_json() {

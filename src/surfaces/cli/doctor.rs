@@ -1,14 +1,18 @@
-//! `doctor` and `run-preflight`: is this machine, or this workspace, ready?
+//! `doctor` and what every look at machine or workspace is printed with.
+
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::Access;
 use super::error::{CliError, Outcome};
 use super::exit::Exit;
+use super::runtime;
 use super::session::Session;
 use super::ui::{BAD, FAINT, GOOD, NOTICE, PLAIN, Ui};
-use crate::app::doctor::{Finding, Report};
-use crate::app::{AppError, StoreError};
+use crate::app::doctor::fix::Mended;
+use crate::app::doctor::{DoctorOrder, Finding, Report, Requirement, Severity};
+use crate::app::{App, AppError, StoreError};
 
 /// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
@@ -31,28 +35,25 @@ pub(super) struct Args {
     /// Ask for AGENTPR_GITHUB_WEBHOOK_SECRET
     #[arg(long)]
     require_webhook_secret: bool,
+    /// Make missing directories, tighten modes and remove leftovers first
+    #[arg(long)]
+    fix: bool,
 }
 
 pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
-    check_timeout(args.network_timeout_sec)?;
-    let required: Vec<String> = args.require_codex.then(|| "codex".to_owned()).into_iter().collect();
-    let mut report = look(session, &required)?;
-    let secrets = [
-        (args.require_telegram_token, "AGENTPR_TELEGRAM_BOT_TOKEN"),
-        (args.require_webhook_secret, "AGENTPR_GITHUB_WEBHOOK_SECRET"),
+    let limit = timeout(args.network_timeout_sec)?;
+    let required = [
+        (!args.no_require_gh_auth, Requirement::GithubLogin),
+        (args.require_codex, Requirement::Codex),
+        (args.require_telegram_token, Requirement::TelegramToken),
+        (args.require_webhook_secret, Requirement::WebhookSecret),
     ];
-    for (required, name) in secrets {
-        if required {
-            report.findings.push(variable(session, name));
-        }
-    }
-    if !args.skip_network_check {
-        report.warnings.push(
-            "the network was not asked: whether a remote answers shows when a run is prepared".to_owned(),
-        );
-    }
+    let required = required.into_iter().filter(|(asked, _)| *asked).map(|(_, requirement)| requirement);
+    let network = (!args.skip_network_check).then_some(limit);
+    let order = DoctorOrder { required: required.collect(), network };
+    let (report, mended) = look(session, &order, args.fix)?;
     if session.ui.is_json() {
-        let mut shown = document(&report);
+        let mut shown = document(&session.ui, &report);
         if let Some(fields) = shown.as_object_mut() {
             let context = json!({
                 "workspace_root": session.config.workspace_root.value,
@@ -65,98 +66,110 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
                 "require_webhook_secret": args.require_webhook_secret,
             });
             fields.insert("context".to_owned(), context);
+            if args.fix {
+                let done = mended.iter().map(|mended| json!({ "what": mended.what, "error": mended.failed }));
+                fields.insert("fixed".to_owned(), done.collect());
+            }
         }
         session.ui.document(&shown);
     } else {
+        for mended in &mended {
+            match &mended.failed {
+                None => session.ui.styled(GOOD, format!("mended  {}", mended.what)),
+                Some(why) => session.ui.styled(BAD, format!("failed  {}: {why}", mended.what)),
+            }
+        }
+        if args.fix && mended.is_empty() {
+            session.ui.line("There is nothing to mend.");
+        }
         render(&session.ui, &report);
     }
     Ok(if report.is_ok() { Exit::Ok } else { Exit::NotReady })
 }
 
-/// Refuses a number of seconds nobody can wait for.
-pub(super) fn check_timeout(seconds: f64) -> Result<(), CliError> {
-    if seconds.is_finite() && seconds > 0.0 {
-        return Ok(());
-    }
-    Err(CliError::usage("--network-timeout-sec must be more than 0", "give a number of seconds, such as 5"))
+/// A number of seconds somebody can wait for: an hour at most.
+pub(super) fn timeout(seconds: f64) -> Result<Duration, CliError> {
+    let asked = Duration::try_from_secs_f64(seconds).ok().filter(|limit| !limit.is_zero());
+    asked.map(|limit| limit.min(Duration::from_secs(3600))).ok_or_else(|| {
+        CliError::usage("--network-timeout-sec must be more than 0", "give a number of seconds, such as 5")
+    })
 }
 
-/// Looks at the machine, also where there is no store yet: then over an empty one that is gone afterwards.
-fn look(session: &Session<'_>, required: &[String]) -> Result<Report, CliError> {
-    let db = session.config.db.value.display().to_string();
-    let store = |ok, detail, remedy: &str| Finding {
-        name: "store".to_owned(),
-        ok,
-        detail,
-        remedy: remedy.to_owned(),
+/// Looks at the machine, also where there is no store that can be used: then over an empty one that is gone afterwards.
+fn look(session: &Session<'_>, order: &DoctorOrder, fix: bool) -> Result<(Report, Vec<Mended>), CliError> {
+    let unusable = match session.open(Access::Read) {
+        Ok(app) => return examine(session, &app, order, fix),
+        Err(CliError::App(AppError::Store(err))) => err,
+        Err(err) => return Err(err),
     };
-    match session.open(Access::Read) {
-        Ok(app) => {
-            let mut report = app.doctor(required);
-            report.findings.push(store(true, db, ""));
-            Ok(report)
-        }
-        Err(CliError::App(AppError::Store(StoreError::Missing(_)))) => {
-            let directory = tempfile::tempdir().map_err(|err| {
-                CliError::from(AppError::Invalid(format!("no temporary directory can be made: {err}")))
-            })?;
-            let mut report = session.open_elsewhere(&directory.path().join("doctor.db"))?.doctor(required);
-            let missing = store(false, format!("{db} is not there"), &session.ui.command("agentpr init-db"));
-            report.findings.push(missing);
-            Ok(report)
-        }
-        Err(err) => Err(err),
+    let directory = tempfile::tempdir().map_err(|err| {
+        CliError::from(AppError::Invalid(format!("no temporary directory can be made: {err}")))
+    })?;
+    let app = session.open_elsewhere(&directory.path().join("doctor.db"))?;
+    let (mut report, mended) = examine(session, &app, order, fix)?;
+    report.findings.retain(|finding| finding.name != "store" && !finding.name.starts_with("store."));
+    let db = session.config.db.value.display();
+    let (detail, mend) = match &unusable {
+        StoreError::Missing(_) => (format!("{db} is not there"), "agentpr init-db"),
+        StoreError::Newer { .. } => (unusable.to_string(), "cargo install --locked --force --path ."),
+        _ => (unusable.to_string(), "agentpr verify-log"),
+    };
+    report.findings.push(Finding::bad(Severity::Error, "store", detail, mend));
+    Ok((report, mended))
+}
+
+fn examine(
+    session: &Session<'_>,
+    app: &App,
+    order: &DoctorOrder,
+    fix: bool,
+) -> Result<(Report, Vec<Mended>), CliError> {
+    let beside = session.config.db.value.parent().map(std::path::Path::to_owned);
+    let mended = if fix { app.mend(&beside.into_iter().collect::<Vec<_>>()) } else { Vec::new() };
+    let spinner = session.ui.spinner("looking at this machine");
+    let report = runtime::look(async { Ok(app.doctor(order).await) })?;
+    drop(spinner);
+    Ok((report, mended))
+}
+
+/// A report for machines; its commands work as they are.
+pub(super) fn document(ui: &Ui, report: &Report) -> Value {
+    let mut shown = report.clone();
+    for finding in &mut shown.findings {
+        finding.remedy = ui.command(&finding.remedy);
     }
-}
-
-fn variable(session: &Session<'_>, name: &str) -> Finding {
-    let ok = session.config.parent_env.get(name).is_some_and(|value| !value.trim().is_empty());
-    let (detail, remedy) = if ok { ("set", String::new()) } else { ("not set", format!("set {name}")) };
-    Finding { name: format!("env.{name}"), ok, detail: detail.to_owned(), remedy }
-}
-
-/// A report for machines, with the fields the seed had.
-pub(super) fn document(report: &Report) -> Value {
-    let failures: Vec<String> =
-        failing(report).map(|finding| format!("{}: {}", finding.name, finding.detail)).collect();
-    let checks: Vec<Value> = report
-        .findings
-        .iter()
-        .map(|finding| {
-            json!({ "name": finding.name, "ok": finding.ok, "detail": finding.detail, "remedy": finding.remedy })
-        })
-        .collect();
-    json!({ "ok": report.is_ok(), "failures": failures, "warnings": report.warnings, "checks": checks })
+    shown.document()
 }
 
 /// A report for people.
 pub(super) fn render(ui: &Ui, report: &Report) {
     for finding in &report.findings {
-        let (style, mark) = if finding.ok { (GOOD, "ok    ") } else { (BAD, "failed") };
+        let (style, mark) = match (finding.ok, finding.severity) {
+            (true, Severity::Info) => (FAINT, "info   "),
+            (true, _) => (GOOD, "ok     "),
+            (false, Severity::Error) => (BAD, "failed "),
+            (false, _) => (NOTICE, "warning"),
+        };
         ui.pieces(&[
             (style, mark.into()),
-            (PLAIN, format!("  {:<24}", finding.name).into()),
+            (PLAIN, format!("  {:<24} ", finding.name).into()),
             (FAINT, finding.detail.as_str().into()),
         ]);
         if !finding.remedy.is_empty() {
-            ui.pieces(&[(PLAIN, "        ".into()), (NOTICE, finding.remedy.as_str().into())]);
+            ui.pieces(&[(PLAIN, "         ".into()), (NOTICE, ui.command(&finding.remedy).into())]);
         }
     }
-    for warning in &report.warnings {
-        ui.pieces(&[(NOTICE, "note    ".into()), (PLAIN, warning.as_str().into())]);
+    for note in &report.notes {
+        ui.pieces(&[(NOTICE, "note     ".into()), (PLAIN, ui.command(note).into())]);
     }
 }
 
 /// What is not as it should be, with its remedy, beside an error.
 pub(super) fn note_failures(ui: &Ui, report: &Report) {
-    for finding in failing(report) {
-        ui.note_pieces(&[
-            (PLAIN, format!("  {}: {}", finding.name, finding.detail).into()),
-            (NOTICE, format!(" ({})", finding.remedy).into()),
-        ]);
+    for finding in report.failing() {
+        ui.note_pieces(&[(PLAIN, format!("  {}: {}", finding.name, finding.detail).into())]);
+        if !finding.remedy.is_empty() {
+            ui.note_pieces(&[(PLAIN, "    ".into()), (NOTICE, ui.command(&finding.remedy).into())]);
+        }
     }
-}
-
-fn failing(report: &Report) -> impl Iterator<Item = &Finding> {
-    report.findings.iter().filter(|finding| !finding.ok)
 }

@@ -6,7 +6,7 @@ use super::doctor;
 use super::exit::Exit;
 use super::told::{self, Told};
 use super::ui::{BAD, FAINT, PLAIN, STRONG, Ui};
-use crate::app::doctor::Report;
+use crate::app::doctor::{Profile, Report};
 use crate::app::{AppError, StoreError};
 use crate::config::ConfigError;
 use crate::domain::id::{InvalidId, RunId};
@@ -25,8 +25,8 @@ pub(super) enum CliError {
     Config(ConfigError),
     /// What was typed makes no sense.
     Usage { message: String, hint: String },
-    /// Something needed is missing.
-    NotReady { what: &'static str, report: Report },
+    /// Something the command needs is missing.
+    NotReady { profile: Profile, report: Report },
     /// It was done, and ended otherwise than wanted.
     Ended { run: RunId, state: State, message: String, code: String, hint: String, exit: Exit },
     /// What is asked for is not there.
@@ -154,7 +154,7 @@ fn document(ui: &Ui, err: &CliError, told: &Told) -> Value {
             fields.insert("state".to_owned(), json!(state.name()));
         }
         if let CliError::NotReady { report, .. } = err {
-            fields.insert("report".to_owned(), doctor::document(report));
+            fields.insert("report".to_owned(), doctor::document(ui, report));
         }
     }
     document
@@ -166,16 +166,15 @@ fn tell(err: &CliError) -> Told {
         CliError::Config(err) => Told::new(err, "config", Exit::Usage)
             .hint("`agentpr config path` names the settings file, docs/config.example.toml shows every key"),
         CliError::Usage { message, hint } => Told::new(message, "usage", Exit::Usage).hint(hint),
-        CliError::NotReady { what, report } => {
-            let failing: Vec<String> = report
-                .findings
-                .iter()
-                .filter(|finding| !finding.ok)
-                .map(|finding| format!("{}: {}", finding.name, finding.detail))
-                .take(3)
-                .collect();
-            Told::new(&format!("{what} is not ready: {}", failing.join("; ")), "not_ready", Exit::NotReady)
-                .hint("agentpr doctor")
+        CliError::NotReady { profile, report } => {
+            let mut failures = report.failures();
+            failures.truncate(3);
+            let message = format!(
+                "startup doctor gate failed ({}): {}. Run `agentpr doctor` for full details.",
+                profile.name(),
+                failures.join("; ")
+            );
+            Told::new(&message, "not_ready", Exit::NotReady).hint("agentpr doctor")
         }
         CliError::Ended { run, state, message, code, hint, exit } => {
             Told::new(message, code.clone(), *exit).about(run, Some(*state)).hint(hint)

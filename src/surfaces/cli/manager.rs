@@ -11,6 +11,7 @@ use super::session::Session;
 use super::ui::BAD;
 use super::watch::watched_log;
 use super::{Access, runtime};
+use crate::app::doctor::Profile;
 use crate::app::engine::{Engine, EngineOptions, EngineReport};
 use crate::domain::id::RunId;
 
@@ -82,7 +83,7 @@ fn dry_run(session: &Session<'_>, only: Option<&RunId>) -> Outcome {
 }
 
 fn work(session: &Session<'_>, options: EngineOptions) -> Outcome {
-    let app = Arc::new(session.open_ready(Access::Write)?);
+    let app = Arc::new(session.open_ready(Access::Write, Profile::Manager)?);
     if let Some(run) = &options.only {
         app.run(run)?;
     }

@@ -14,6 +14,7 @@ use super::session::Session;
 use super::ui::{NOTICE, STRONG};
 use super::{Access, runtime, show_json, words};
 use crate::app::App;
+use crate::app::doctor::Profile;
 use crate::app::execute::By;
 use crate::app::gate::{Issued, PrText};
 use crate::domain::command::Command;
@@ -67,7 +68,7 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     let run_id = &args.run.run_id;
     let app = session.open(Access::Write)?;
     same_branches(&app.run(run_id)?, args.base.as_ref(), args.head.as_ref())?;
-    session.ready(&app)?;
+    session.ready(&app, Profile::Github, Some(run_id))?;
     let spinner = session.ui.spinner("looking at the change and the remote");
     let (issued, executed) =
         runtime::block_on(async |_| app.request_pr(run_id, &text, &session.actor).await)?;

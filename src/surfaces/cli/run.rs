@@ -14,6 +14,7 @@ use super::session::Session;
 use super::ui::NOTICE;
 use super::watch::watched;
 use super::{Access, approve, create_run, runtime, show, words};
+use crate::app::doctor::Profile;
 use crate::app::gate::{Confirmation, PrText};
 use crate::app::submit::RunOrder;
 use crate::app::{App, OperatorNotifier};
@@ -66,7 +67,7 @@ pub(super) struct Args {
 pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     let ear = Arc::new(TokenEar::default());
     let app = session.open_with(Access::CreateDefault, Arc::clone(&ear) as Arc<_>)?;
-    session.ready(&app)?;
+    session.ready(&app, Profile::Manager, None)?;
     let order = order(session, &app, args)?;
     let run = app.submit(order, &session.actor, None)?.run.id;
     let ui = &session.ui;

@@ -8,6 +8,7 @@ use super::error::{CliError, Outcome};
 use super::exit::Exit;
 use super::session::Session;
 use super::{Access, runtime};
+use crate::app::doctor::Profile;
 use crate::app::finish::Finish;
 
 /// Arguments of `run-finish`.
@@ -36,7 +37,8 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     one_line("--project", args.project.as_deref())?;
     one_line("--commit-title", args.commit_title.as_deref())?;
     one_line("--accept-missing-evidence", args.accept_missing_evidence.as_deref())?;
-    let app = session.open_ready(Access::Write)?;
+    let app = session.open(Access::Write)?;
+    session.ready(&app, Profile::Github, Some(&args.run.run_id))?;
     let order = Finish {
         changes: args.changes.clone(),
         project: args.project.clone(),

@@ -7,6 +7,7 @@ use super::error::{CliError, Outcome};
 use super::exit::Exit;
 use super::session::Session;
 use super::{Access, runtime};
+use crate::app::doctor::Profile;
 use crate::domain::id::BranchName;
 use crate::domain::run::Run;
 
@@ -26,7 +27,7 @@ pub(super) struct Args {
 pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     let app = session.open(Access::Write)?;
     same_branches(&app.run(&args.run.run_id)?, args.base_branch.as_ref(), args.feature_branch.as_ref())?;
-    session.ready(&app)?;
+    session.ready(&app, Profile::Github, Some(&args.run.run_id))?;
     let ui = &session.ui;
     let spinner = ui.spinner("preparing the workspace");
     let run =

@@ -52,7 +52,10 @@ pub(super) fn block_on<T>(
 pub(super) fn look<T>(work: impl Future<Output = Result<T, AppError>>) -> Result<T, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|err| CliError::from(AppError::Internal(err.to_string())))?;
-    Ok(runtime.block_on(work)?)
+    let result = runtime.block_on(work);
+    // A name that is still being looked up is not waited for.
+    runtime.shutdown_background();
+    Ok(result?)
 }
 
 fn listen(kind: SignalKind) -> Result<tokio::signal::unix::Signal, AppError> {

@@ -7,10 +7,12 @@ use super::error::CliError;
 use super::notify::TokenPrinter;
 use super::ui::Ui;
 use super::{Access, Globals, Wire};
+use crate::app::doctor::Profile;
 use crate::app::views::advice;
 use crate::app::{App, AppError, OperatorNotifier};
 use crate::config::{Config, Environment, Origin, Sourced};
 use crate::domain::actor::Actor;
+use crate::domain::id::RunId;
 use crate::domain::run::Run;
 
 /// One call of the program.
@@ -90,23 +92,22 @@ impl<'a> Session<'a> {
         look(&self.open_elsewhere(&directory.path().join("look.db"))?)
     }
 
-    /// Opens the app for work that needs programs and directories, and looks whether they are there.
+    /// Opens the app for a kind of command, and looks whether what it needs is there.
     ///
     /// The agent is not looked at: which one a step uses is known to the step.
-    pub(super) fn open_ready(&self, access: Access) -> Result<App, CliError> {
+    pub(super) fn open_ready(&self, access: Access, profile: Profile) -> Result<App, CliError> {
         let app = self.open(access)?;
-        self.ready(&app)?;
+        self.ready(&app, profile, None)?;
         Ok(app)
     }
 
-    /// The automatic gate: programs and directories, unless `--skip-doctor` was given.
-    pub(super) fn ready(&self, app: &App) -> Result<(), CliError> {
+    /// The automatic gate, unless `--skip-doctor` was given; `run` is the one the command is about, when it is about one.
+    pub(super) fn ready(&self, app: &App, profile: Profile, run: Option<&RunId>) -> Result<(), CliError> {
         if self.skip_doctor {
             return Ok(());
         }
-        let mut report = app.doctor(&[]);
-        report.findings.retain(|finding| finding.name != "agent");
-        if report.is_ok() { Ok(()) } else { Err(CliError::NotReady { what: "this machine", report }) }
+        let report = app.gate_check(profile, run);
+        if report.is_ok() { Ok(()) } else { Err(CliError::NotReady { profile, report }) }
     }
 
     /// Says on the result's channel what a run waits for and what moves it on.

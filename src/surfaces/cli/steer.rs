@@ -12,6 +12,7 @@ use super::error::{CliError, Outcome};
 use super::exit::Exit;
 use super::session::Session;
 use crate::app::App;
+use crate::app::doctor::Profile;
 use crate::app::execute::{By, Executed};
 use crate::domain::command as domain;
 use crate::domain::evidence::Contract;
@@ -162,7 +163,11 @@ impl<'a> Named {
 
 pub(super) fn execute(session: &Session<'_>, command: &Command) -> Outcome {
     let order = order(command)?;
-    let app = if order.gated { session.open_ready(Access::Write)? } else { session.open(Access::Write)? };
+    let app = if order.gated {
+        session.open_ready(Access::Write, Profile::Basic)?
+    } else {
+        session.open(Access::Write)?
+    };
     let by = By { actor: session.actor.clone(), key: order.key.cloned(), fence: None };
     let executed = app.execute(order.run, &order.command, &by)?;
     say(session, &app, &executed, order.event);

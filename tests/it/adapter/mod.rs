@@ -9,6 +9,8 @@ mod gate;
 mod path;
 mod pipeline;
 mod prepare;
+mod probe;
+mod probe_network;
 mod process;
 mod worker;
 mod world;

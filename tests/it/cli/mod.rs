@@ -1,10 +1,12 @@
 //! The command line as scripts and people meet it: settings, documents, words, exit codes, signals.
 
 mod config;
+mod doctor;
 mod error;
 mod output;
 mod pipeline_spec;
 mod plan;
+mod preflight;
 mod signal;
 mod step;
 mod verb;

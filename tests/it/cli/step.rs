@@ -78,11 +78,12 @@ fn a_workspace_that_is_not_ready_stops_the_step_before_the_agent() {
     let sandbox = implementing();
     let answer = step(&sandbox, "write answer.txt 42\n", &["--codex-sandbox", "read-only"]).code(7);
     assert!(
-        answer.json()["report"]["failures"].to_string().contains("policy.codex_sandbox"),
+        answer.json()["preflight"]["failures"].to_string().contains("policy.codex_sandbox"),
         "{}",
         answer.stdout
     );
-    assert_eq!(sandbox.state("a"), "IMPLEMENTING");
+    assert_eq!(sandbox.state("a"), "NEEDS_HUMAN_REVIEW");
+    let _again = sandbox.agentpr(&["retry", "a"]).ok();
     let answer =
         step(&sandbox, "write answer.txt 42\n", &["--codex-sandbox", "read-only", "--skip-preflight"]).ok();
     assert!(answer.stderr.contains("codex"), "an option that says nothing is named: {}", answer.stderr);

@@ -10,7 +10,8 @@ use agentpr::domain::id::{Digest, EventSeq, IdempotencyKey, RunId, Version};
 use agentpr::domain::projection::{ArtifactRow, AttemptRow, RunRow};
 use agentpr::domain::time::Moment;
 use agentpr::ports::store::{
-    Append, EventStore, Lease, LeaseOwner, RebuildReport, RunQuery, StoreError, Upkeep, VerifyReport,
+    Append, EventStore, Lease, LeaseOwner, RebuildReport, RunQuery, StoreError, StoreFacts, Upkeep,
+    VerifyReport,
 };
 
 /// A [`MemoryStore`] behind two switches.
@@ -116,5 +117,9 @@ impl Upkeep for FaultyStore {
 
     fn backup(&self, to: &Path) -> Result<(), StoreError> {
         self.inner.backup(to)
+    }
+
+    fn facts(&self) -> Result<StoreFacts, StoreError> {
+        self.inner.facts()
     }
 }

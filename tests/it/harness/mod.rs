@@ -2,6 +2,7 @@
 
 pub(crate) mod faulty;
 pub(crate) mod git;
+mod machine;
 pub(crate) mod sandbox;
 pub(crate) mod world;
 

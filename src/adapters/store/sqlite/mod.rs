@@ -10,6 +10,7 @@ mod backup;
 pub mod commit;
 mod error;
 mod event_row;
+mod fact;
 mod heads;
 mod lease;
 mod open;
@@ -39,7 +40,8 @@ use crate::domain::id::{Digest, EventSeq, IdempotencyKey, RunId, Version};
 use crate::domain::projection::{ArtifactRow, AttemptRow, RunRow};
 use crate::domain::time::Moment;
 use crate::ports::store::{
-    Append, EventStore, Lease, LeaseOwner, RebuildReport, RunQuery, StoreError, Upkeep, VerifyReport,
+    Append, EventStore, Lease, LeaseOwner, RebuildReport, RunQuery, StoreError, StoreFacts, Upkeep,
+    VerifyReport,
 };
 
 /// Requests that one transaction takes at most: keeps the wait of the first one bounded when very many come at once.
@@ -230,5 +232,14 @@ impl Upkeep for SqliteStore {
     fn backup(&self, to: &Path) -> Result<(), StoreError> {
         let reader = self.own_reader()?;
         backup::backup(&reader, &self.path, to)
+    }
+
+    fn facts(&self) -> Result<StoreFacts, StoreError> {
+        let mut facts = self.read(fact::of_file)?;
+        if let Some(writer) = &self.writer {
+            let writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+            facts.flushes = Some(fact::flushes(&writer.db).map_err(edge(&self.path, "read"))?);
+        }
+        Ok(facts)
     }
 }

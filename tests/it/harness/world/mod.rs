@@ -287,28 +287,6 @@ impl Notifier for World {
     }
 }
 
-impl Probe for World {
-    fn program(&self, name: &str) -> Option<PathBuf> {
-        Some(Path::new("/bin").join(name))
-    }
-
-    fn writable(&self, _directory: &Path) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn is_within(&self, _inner: &Path, _outer: &Path) -> bool {
-        true
-    }
-
-    fn exists(&self, _path: &Path) -> bool {
-        true
-    }
-
-    fn project_programs(&self, _repository: &Path) -> Vec<(&'static str, String)> {
-        Vec::new()
-    }
-}
-
 impl Artifacts for World {
     fn write(&self, run: &RunId, name: &str, bytes: &[u8]) -> Result<LogRef, ArtifactError> {
         if name.ends_with("prompt.md") {

@@ -1,0 +1,118 @@
+//! What facts mean: plain functions from what was found to a finding.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::report::{Finding, Severity};
+use crate::domain::confine::Tier;
+use crate::domain::time::Timestamp;
+use crate::ports::probe::{Reach, SandboxFacts, Version};
+
+/// Room below which nothing is begun: a small clone, its checkout for the checks, and the log's next megabytes.
+const SPACE_FLOOR: u64 = 200 * 1024 * 1024;
+
+/// Room below which somebody should know: one run with a build.
+const SPACE_LOW: u64 = 2 * 1024 * 1024 * 1024;
+
+/// The oldest git whose options the engine uses: `init --initial-branch` came with 2.28 (2020), the newest of them;
+/// `add --pathspec-from-file` with 2.25.
+const GIT_FLOOR: [u64; 2] = [2, 28];
+
+/// Milliseconds at the beginning of 2024: this program did not exist before, so a clock that says less is wrong.
+const YEAR_2024: i64 = 1_704_067_200_000;
+
+/// Milliseconds at the beginning of 2100.
+const YEAR_2100: i64 = 4_102_444_800_000;
+
+/// Milliseconds by which the newest event may lie ahead: clocks of several machines differ by less.
+const AHEAD: i64 = 300_000;
+
+/// What the version of git means; `None` where there is no git, which is another finding.
+pub fn git(version: &Version) -> Option<Finding> {
+    let bad = |why: String| Finding::bad(Severity::Error, "git.version", why, install("git"));
+    match version {
+        Version::Absent => None,
+        Version::Mute { why, .. } => Some(bad(why.clone())),
+        Version::Said { line, .. } => Some(match numbers(line) {
+            Some(found) if found.as_slice() >= GIT_FLOOR.as_slice() => Finding::good("git.version", line),
+            _ => {
+                let [major, minor] = GIT_FLOOR;
+                bad(format!("{line}: `git init --initial-branch` needs {major}.{minor}"))
+            }
+        }),
+    }
+}
+
+/// What the wall clock means beside the newest event of the store.
+pub fn clock(now: Timestamp, newest: Option<Timestamp>) -> Finding {
+    let bad = |why: &str| Finding::bad(Severity::Error, "clock", why, "sudo timedatectl set-ntp true");
+    if !(YEAR_2024..YEAR_2100).contains(&now.0) {
+        bad("the clock says a year before 2024 or after 2099: approvals would expire at once or never")
+    } else if newest.is_some_and(|at| at.0.saturating_sub(now.0) > AHEAD) {
+        bad("the newest event of the store lies more than 5 minutes in the future: the clock went back")
+    } else {
+        Finding::good("clock", "not before the newest event")
+    }
+}
+
+/// What the strongest wall means where a tier is required.
+pub fn sandbox(facts: SandboxFacts, required: Tier) -> Finding {
+    let shown = format!("tier {} ({}): {}", facts.tier.number(), facts.tier.name(), facts.detail);
+    if facts.tier < required {
+        let why = format!("{shown}; tier {} is required", required.number());
+        Finding::bad(Severity::Error, "sandbox", why, facts.remedy)
+    } else if facts.tier == Tier::Bubblewrap {
+        Finding::good("sandbox", shown)
+    } else {
+        Finding::bad(Severity::Warning, "sandbox", shown, facts.remedy)
+    }
+}
+
+/// What an answer means: any status from 200 to 499 comes from a host that is there.
+pub fn reached(url: &str, answer: &Reach, limit: Duration) -> Finding {
+    let name = format!("net.{url}");
+    let (why, transient) = match answer {
+        Reach::Answered(status @ 200..=499) => return Finding::good(name, format!("HTTP {status}")),
+        Reach::Answered(status) => (format!("HTTP {status}"), *status >= 500),
+        Reach::Silent => (format!("no answer within {} s", limit.as_secs_f64()), true),
+        Reach::Broken(why) => (why.clone(), true),
+        Reach::Unusable(why) => (why.clone(), false),
+    };
+    let mend = format!("curl -sSIv --max-time 10 {}", shell_words::quote(url));
+    Finding { transient, ..Finding::bad(Severity::Error, name, why, mend) }
+}
+
+/// What so much room means.
+pub fn room(name: &str, place: &Path, free: u64) -> Finding {
+    let shown = format!("{} MiB free at {}", free / (1024 * 1024), place.display());
+    let severity = match free {
+        0..SPACE_FLOOR => Severity::Error,
+        SPACE_FLOOR..SPACE_LOW => Severity::Warning,
+        SPACE_LOW.. => return Finding::good(name, shown),
+    };
+    Finding::bad(severity, name, shown, "agentpr gc --older-than-days 7")
+}
+
+/// The command that brings a program.
+pub fn install(program: &str) -> String {
+    match program {
+        "sh" => "sudo apt-get install -y dash".to_owned(),
+        "codex" => "npm install -g @openai/codex".to_owned(),
+        "claude" => "npm install -g @anthropic-ai/claude-code".to_owned(),
+        "opencode" => "npm install -g opencode-ai".to_owned(),
+        "aider" => "pipx install aider-chat".to_owned(),
+        "node" => "sudo apt-get install -y nodejs".to_owned(),
+        "go" => "sudo apt-get install -y golang-go".to_owned(),
+        "bun" | "pnpm" | "yarn" => format!("npm install -g {program}"),
+        "poetry" | "hatch" | "uv" | "tox" | "rye" => format!("pipx install {program}"),
+        other => format!("sudo apt-get install -y {other}"),
+    }
+}
+
+/// The first dotted number in a line: `git version 2.47.3` is 2, 47, 3.
+pub fn numbers(line: &str) -> Option<Vec<u64>> {
+    let mut words = line.split(|c: char| !c.is_ascii_digit() && c != '.');
+    let dotted = |word: &&str| word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit());
+    let word = words.find(dotted)?;
+    word.trim_end_matches('.').split('.').map(|part| part.parse().ok()).collect()
+}

@@ -1,0 +1,158 @@
+//! The look at hosts: those that runs use and those that package managers are configured for, and no others.
+
+use std::time::Duration;
+
+use super::judge;
+use super::machine::{DoctorOrder, Look, Requirement};
+use super::report::{Finding, Severity};
+use crate::domain::id::RunId;
+use crate::domain::state::State;
+use crate::ports::store::RunQuery;
+
+/// The forge whose login `gh` keeps.
+const GITHUB: &str = "github.com";
+
+/// Variables that hold a login at GitHub.
+const TOKENS: [&str; 2] = ["GH_TOKEN", "GITHUB_TOKEN"];
+
+/// Runs whose remotes are asked: the newest, so that a long history costs nothing.
+const RUNS: usize = 50;
+
+/// Package managers whose registries a required agent may need.
+const MANAGERS: [&str; 5] = ["npm", "pip", "uv", "cargo", "bun"];
+
+impl Look<'_> {
+    /// The login, when the run's remote is at GitHub; starts no program.
+    pub(super) fn login_of(&mut self, run: Option<&RunId>) {
+        let run = run.and_then(|run| self.app.find(run).ok().flatten());
+        let remote = run.and_then(|run| run.spec.remote);
+        if remote.is_none_or(|remote| !is_github(&remote)) || self.token().is_some() {
+            return;
+        }
+        self.program("gh");
+    }
+
+    /// The login, when GitHub is in use; asks `gh` when no token is set.
+    pub(super) fn login_in_use(&mut self) {
+        if let Some(token) = self.token() {
+            self.report.add(Finding::good("gh.auth", format!("{token} is set")));
+            return;
+        }
+        if !self.remotes().iter().any(|remote| is_github(remote)) {
+            self.report.add(Finding::info("gh.auth", "not needed: no run has a remote at GitHub"));
+            return;
+        }
+        self.program("gh");
+        if self.app.ports.probe.program("gh").is_some() {
+            self.report.add(match self.app.ports.probe.forge_login() {
+                Ok(()) => Finding::good("gh.auth", "gh is logged in"),
+                Err(said) => Finding::bad(Severity::Error, "gh.auth", said, "gh auth login"),
+            });
+        }
+    }
+
+    /// Asks every host that is in use.
+    pub(super) async fn network(&mut self, order: &DoctorOrder, limit: Duration) {
+        let remotes = self.remotes();
+        let mut urls: Vec<String> = remotes.iter().filter_map(|remote| origin(remote)).collect();
+        if self.token().is_some() || remotes.iter().any(|remote| is_github(remote)) {
+            urls.extend([format!("https://{GITHUB}/"), format!("https://api.{GITHUB}/")]);
+        }
+        if urls.is_empty() {
+            self.report.note(
+                "the network was not asked for a forge: no run has a remote on it, and no token is set",
+            );
+        }
+        if order.requires(Requirement::Codex) {
+            let there = |name: &&str| self.app.ports.probe.program(name).is_some();
+            let managers: Vec<String> =
+                MANAGERS.iter().filter(|name| there(name)).map(|name| (*name).to_owned()).collect();
+            urls.extend(self.registries(&managers));
+        } else {
+            self.report.note("Package registry checks skipped (require_codex=false).");
+        }
+        self.reach(urls, limit).await;
+    }
+
+    /// The addresses package managers are configured for; one that does not tell is noted.
+    pub(super) fn registries(&mut self, managers: &[String]) -> Vec<String> {
+        let mut urls = Vec::new();
+        for registry in self.app.ports.probe.registries(managers) {
+            let name = format!("registry.{}", registry.manager);
+            match registry.url {
+                Some(url) => {
+                    self.report.add(Finding::info(name, format!("{url}, by {}", registry.source)));
+                    urls.push(url);
+                }
+                None => self.report.add(Finding::info(name, registry.source)),
+            }
+        }
+        urls
+    }
+
+    /// Asks addresses, each once, all at the same time.
+    pub(super) async fn reach(&mut self, mut urls: Vec<String>, limit: Duration) {
+        urls.sort();
+        urls.dedup();
+        let answers = self.app.ports.probe.reach(&urls, limit).await;
+        for (url, answer) in urls.into_iter().zip(answers) {
+            self.report.add(judge::reached(&url, &answer, limit));
+        }
+    }
+
+    /// Remotes of the newest runs that are not over.
+    fn remotes(&self) -> Vec<String> {
+        let states = State::ALL.into_iter().filter(|state| !state.is_terminal()).collect();
+        let rows = self.app.ports.store.run_rows(&RunQuery { states, limit: Some(RUNS) }).unwrap_or_default();
+        let remote = |run: &RunId| self.app.find(run).ok().flatten().and_then(|run| run.spec.remote);
+        rows.iter().filter_map(|row| remote(&row.run)).collect()
+    }
+
+    fn token(&self) -> Option<&'static str> {
+        TOKENS.into_iter().find(|name| self.app.ports.probe.is_set(name))
+    }
+}
+
+/// The host of a remote; `None` for a path.
+fn host(remote: &str) -> Option<&str> {
+    let place = match remote.split_once("://") {
+        Some(("file", _)) => return None,
+        Some((_, rest)) => rest.split('/').next()?,
+        // `user@host:path`, as ssh is written for short; a path has its slash before any colon.
+        None => remote.split_once(':').map(|(place, _)| place).filter(|place| !place.contains('/'))?,
+    };
+    let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+    let host = if place.starts_with('[') { place } else { place.split(':').next()? };
+    (!host.is_empty()).then_some(host)
+}
+
+fn is_github(remote: &str) -> bool {
+    host(remote).is_some_and(|host| host.eq_ignore_ascii_case(GITHUB))
+}
+
+/// The address of a remote's host that can be asked, without credentials; ssh is not asked, because nothing short answers.
+fn origin(remote: &str) -> Option<String> {
+    let (scheme, rest) = remote.split_once("://")?;
+    if !matches!(scheme, "http" | "https") || is_github(remote) {
+        return None;
+    }
+    let place = rest.split('/').next()?;
+    let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+    Some(format!("{scheme}://{place}/"))
+}
+
+/// The package managers of a project whose registries its checks need.
+pub(super) fn managers(project: &crate::ports::probe::Project) -> Vec<String> {
+    let mut managers = Vec::new();
+    if project.python {
+        let has_uv = project.python_tools.iter().any(|tool| tool == "uv");
+        managers.push(if has_uv { "uv" } else { "pip" }.to_owned());
+    }
+    if project.javascript {
+        managers.extend(project.javascript_tools.first().cloned());
+    }
+    if project.other_tools.iter().any(|tool| tool == "cargo") {
+        managers.push("cargo".to_owned());
+    }
+    managers
+}
