@@ -419,7 +419,7 @@ proptest! {
     #[test]
     fn wrapping_hides_nothing(layers in prop::collection::vec(0_usize..12, 0..5)) {
         let mut command = "rm -rf /".to_owned();
-        for layer in layers {
+        for (depth, layer) in layers.into_iter().enumerate() {
             let quoted = format!("'{}'", command.replace('\'', r"'\''"));
             command = match layer {
                 0 => format!("sh -c {quoted}"),
@@ -433,7 +433,8 @@ proptest! {
                 8 => format!("echo x\n{command}"),
                 9 => format!("env -i A=b sh -c {quoted}"),
                 10 => format!("echo {quoted} | sh"),
-                _ => format!("bash <<'END'\n{command}\nEND\ntrue"),
+                // An inner document must not end the outer one.
+                _ => format!("bash <<'END{depth}'\n{command}\nEND{depth}\ntrue"),
             };
         }
         prop_assert!(in_system(&command).is_err(), "{command}");

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use crate::harness::{Sandbox, sandbox};
 
@@ -126,7 +127,9 @@ fn a_read_only_data_directory_is_said_and_makes_nothing() {
     let data = scene.sandbox.path().join("data");
     // Permissions do not bind root, so root has it tried by somebody else, with a program that person can read.
     let program = scene.sandbox.path().join("agentpr");
-    fs::copy(env!("CARGO_BIN_EXE_agentpr"), &program).unwrap();
+    // Copied by a program of its own: a descriptor open for writing here could be inherited by another test's child.
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_agentpr")).arg(&program).status().unwrap();
+    assert!(copied.success());
     let mut command = if rustix::process::geteuid().is_root() {
         for path in [scene.sandbox.path(), &data, &scene.sandbox.db()] {
             std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
