@@ -5,6 +5,8 @@ mod check;
 mod environment;
 mod forge;
 mod gate;
+mod guard;
+mod guard_hostile;
 mod path;
 mod prepare;
 mod process;

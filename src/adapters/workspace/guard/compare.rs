@@ -69,6 +69,12 @@ impl Comparison<'_> {
             found.add(&RawPath(b".git".to_vec()), Some(Breach::GitInternals), Fix::Rebuild);
             return Ok(found);
         }
+        let git = RawPath(b".git".to_vec());
+        let is_git_new = self.after.contains_key(&git) && !self.before.entries.contains_key(&git);
+        if is_git_new {
+            found.add(&git, Some(Breach::GitInternals), Fix::Remove);
+            return Ok(found);
+        }
         let moved = dotgit::moved(&self.before.refs, &dotgit::refs(self.root, self.after)?);
         for name in &moved {
             found.violations.push(Violation { path: name.clone(), breach: Breach::Ref });

@@ -2,9 +2,10 @@
 //!
 //! What cannot be put back does not stop the rest; it is named at the end.
 
+use std::collections::BTreeSet;
 use std::io;
 
-use super::beneath::Root;
+use super::beneath::{Root, split};
 use super::compare::Fix;
 use super::picture::{Entry, Kind, Picture, RawPath};
 use super::store::Store;
@@ -36,6 +37,7 @@ impl<'a> Restoration<'a> {
                 Fix::Restore | Fix::Mode => {}
             }
         }
+        self.remove_left_folders(fixes);
         let mut files = Vec::new();
         let mut folders = Vec::new();
         for (path, fix) in fixes {
@@ -71,6 +73,21 @@ impl<'a> Restoration<'a> {
                 .iter()
                 .map(|path| Violation { path: path.shown(), breach: Breach::Mode })
                 .collect()),
+        }
+    }
+
+    /// Removes new folders that held nothing but what was removed, even those the phase could have made.
+    fn remove_left_folders(&mut self, fixes: &[(RawPath, Fix)]) {
+        let mut left = BTreeSet::new();
+        for (path, _) in fixes.iter().filter(|(_, fix)| *fix == Fix::Remove) {
+            let mut folder = split(&path.0).0;
+            while !folder.is_empty() && left.insert(RawPath(folder.to_vec())) {
+                folder = split(folder).0;
+            }
+        }
+        left.retain(|folder| !self.picture.entries.contains_key(folder));
+        for folder in left.iter().rev() {
+            self.note(folder, self.root.remove_empty(&folder.0));
         }
     }
 
