@@ -10,7 +10,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::guard::EXCLUDE;
+use super::guard::{EXCLUDE, unpark};
 use super::{GitWorkspace, at, failed, inspect};
 use crate::adapters::git::control::{ControlRepos, show};
 use crate::adapters::git::program::GitCall;
@@ -29,6 +29,7 @@ impl GitWorkspace {
         if !fs::symlink_metadata(&files).is_ok_and(|found| found.is_dir()) {
             return Err(WorkspaceError::Missing(files));
         }
+        unpark(self, &order.repo, &order.run)?;
         let scratch = self.scratch(&order.run).join("capture");
         remove_tree(&scratch).map_err(|err| at(&scratch, err))?;
         private_dir(&scratch).map_err(|err| at(&scratch, err))?;

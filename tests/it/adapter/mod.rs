@@ -7,6 +7,7 @@ mod forge;
 mod gate;
 mod guard;
 mod guard_hostile;
+mod guard_parked;
 mod path;
 mod prepare;
 mod process;

@@ -28,7 +28,15 @@ pub(super) struct Root {
 impl Root {
     /// Opens a directory; a link in its place is refused.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { fd: rustix::fs::open(path, FOLDER, Mode::empty())? })
+        match rustix::fs::open(path, FOLDER, Mode::empty()) {
+            Err(Errno::ACCESS) => {
+                // A workspace that was shut is ours to open again.
+                let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                set_mode(&rustix::fs::open(path, flags, Mode::empty())?, 0o700)?;
+                Ok(Self { fd: rustix::fs::open(path, FOLDER, Mode::empty())? })
+            }
+            opened => Ok(Self { fd: opened? }),
+        }
     }
 
     /// Opens a folder below it; the empty path is the root itself.
@@ -199,27 +207,27 @@ pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
 
 /// Opens a folder in a folder, and makes it one that its owner can look into.
 pub(super) fn enter(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
-    match rustix::fs::openat(folder, name, FOLDER, Mode::empty()) {
+    let opened = match rustix::fs::openat(folder, name, FOLDER, Mode::empty()) {
         Err(Errno::ACCESS) => {
             let Some(found) = stat_at(folder, name)? else { return Err(Errno::NOENT.into()) };
             set_mode_at(folder, name, (found.st_mode & 0o7777) | 0o700)?;
-            Ok(rustix::fs::openat(folder, name, FOLDER, Mode::empty())?)
+            rustix::fs::openat(folder, name, FOLDER, Mode::empty())?
         }
-        opened => Ok(opened?),
+        opened => opened?,
+    };
+    let mode = rustix::fs::fstat(&opened)?.st_mode & 0o7777;
+    if mode & 0o500 != 0o500 {
+        // When it is somebody else's and still closed, looking into it says so.
+        let _refused = rustix::fs::fchmod(&opened, Mode::from_raw_mode(mode | 0o700));
     }
+    Ok(opened)
 }
 
 /// What is at a name, links not followed.
 pub(super) fn stat_at(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<Option<Stat>> {
-    let look = || rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW);
-    match look() {
+    match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(found) => Ok(Some(found)),
         Err(Errno::NOENT) => Ok(None),
-        Err(Errno::ACCESS) => {
-            // A folder that can be listed and not searched.
-            rustix::fs::fchmod(folder, Mode::RWXU)?;
-            Ok(Some(look()?))
-        }
         Err(errno) => Err(errno.into()),
     }
 }
@@ -281,10 +289,13 @@ fn unlink_any(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
 
 /// Sets a mode through the very file that was looked at; `chmod` by name would follow a link put there since.
 fn set_mode_at(folder: BorrowedFd<'_>, name: &[u8], mode: RawMode) -> io::Result<()> {
-    let file =
-        rustix::fs::openat(folder, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-    let found = rustix::fs::fstat(&file)?;
-    if is_kind(&found, FileType::Symlink) {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    set_mode(&rustix::fs::openat(folder, name, flags, Mode::empty())?, mode)
+}
+
+/// Sets the mode of a file that was opened as a path only.
+fn set_mode(file: &OwnedFd, mode: RawMode) -> io::Result<()> {
+    if is_kind(&rustix::fs::fstat(file)?, FileType::Symlink) {
         return Err(Errno::LOOP.into());
     }
     fs::set_permissions(format!("/proc/self/fd/{}", file.as_raw_fd()), fs::Permissions::from_mode(mode))

@@ -1,7 +1,6 @@
 //! Comparing a workspace with its picture: what differs and may not, and how it is put back.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 
 use super::beneath::Root;
 use super::dotgit;
@@ -63,19 +62,19 @@ pub(super) struct Comparison<'a> {
 
 impl Comparison<'_> {
     /// Finds what differs and may not.
-    pub(super) fn run(&self) -> io::Result<Difference> {
+    pub(super) fn run(&self) -> Difference {
         let mut found = Difference::default();
         if self.is_git_broken() {
             found.add(&RawPath(b".git".to_vec()), Some(Breach::GitInternals), Fix::Rebuild);
-            return Ok(found);
+            return found;
         }
         let git = RawPath(b".git".to_vec());
         let is_git_new = self.after.contains_key(&git) && !self.before.entries.contains_key(&git);
         if is_git_new {
             found.add(&git, Some(Breach::GitInternals), Fix::Remove);
-            return Ok(found);
+            return found;
         }
-        let moved = dotgit::moved(&self.before.refs, &dotgit::refs(self.root, self.after)?);
+        let moved = dotgit::moved(&self.before.refs, &dotgit::refs(self.root, self.after));
         for name in &moved {
             found.violations.push(Violation { path: name.clone(), breach: Breach::Ref });
         }
@@ -85,7 +84,10 @@ impl Comparison<'_> {
             let text = path.text();
             let (before, after) = (self.before.entries.get(path), self.after.get(path));
             let is_folder = [before, after].into_iter().flatten().all(|entry| entry.kind == Kind::Folder);
-            if self.rules.allows(&text, is_folder) || (dotgit::is_ref(&text) && moved.is_empty()) {
+            let is_odd_plan = self.rules.is_plan(&text)
+                && after.is_some_and(|entry| !matches!(entry.kind, Kind::File | Kind::Folder));
+            let is_allowed = self.rules.allows(&text, is_folder) && !is_odd_plan;
+            if is_allowed || (dotgit::is_ref(&text) && moved.is_empty()) {
                 continue;
             }
             let is_leaf = |which: usize| filled.get(which).is_none_or(|filled| !filled.contains(&path.0[..]));
@@ -105,7 +107,7 @@ impl Comparison<'_> {
                     }
                 }
                 (Some(before), Some(after)) => {
-                    if let Some((how, fix)) = self.changed(path, before, after)? {
+                    if let Some((how, fix)) = self.changed(path, before, after) {
                         let how = if self.rules.parks(&text) { Breach::Created } else { how };
                         found.add(path, breach(how), fix);
                     }
@@ -118,7 +120,7 @@ impl Comparison<'_> {
             let lost = |entry: &Entry| matches!(entry.kind, Kind::Closed | Kind::Other);
             !matches!(fix, Fix::Restore) || !self.before.entries.get(path).is_some_and(lost)
         });
-        Ok(found)
+        found
     }
 
     /// Says whether there was a git directory that git could use, and is none now.
@@ -131,26 +133,26 @@ impl Comparison<'_> {
             .any(|path| is_folder(&self.before.entries, path) && !is_folder(self.after, path))
     }
 
-    fn changed(&self, path: &RawPath, before: &Entry, after: &Entry) -> io::Result<Option<(Breach, Fix)>> {
+    fn changed(&self, path: &RawPath, before: &Entry, after: &Entry) -> Option<(Breach, Fix)> {
         if before.kind != after.kind {
-            return Ok(Some((Breach::Mode, Fix::Restore)));
+            return Some((Breach::Mode, Fix::Restore));
         }
         let is_same = before.identity == after.identity
             && before.identity.ctime.0.saturating_add(SLACK) < self.before.taken;
         if !is_same && let Some(content) = &before.content {
-            let is_other = after.identity.size != content.size || {
-                let (sha256, size) = hash_of(self.root, path, after.kind)?;
-                sha256 != content.sha256 || size != content.size
-            };
+            // What cannot be read is not what it was.
+            let is_other = after.identity.size != content.size
+                || !hash_of(self.root, path, after.kind)
+                    .is_ok_and(|(sha256, size)| sha256 == content.sha256 && size == content.size);
             if is_other {
-                return Ok(Some((Breach::Changed, Fix::Restore)));
+                return Some((Breach::Changed, Fix::Restore));
             }
         }
         if before.kind == Kind::Link || before.mode == after.mode {
-            return Ok(None);
+            return None;
         }
         // A mode belongs to the file, whatever else it is called: a new file is put in the place of one with more names.
-        Ok(Some((Breach::Mode, if after.is_linked { Fix::Restore } else { Fix::Mode })))
+        Some((Breach::Mode, if after.is_linked { Fix::Restore } else { Fix::Mode }))
     }
 }
 

@@ -21,11 +21,11 @@ pub(super) fn is_ref(path: &str) -> bool {
 }
 
 /// Every ref with what it says: a loose one wins over a packed one.
-pub(super) fn refs(root: &Root, entries: &BTreeMap<RawPath, Entry>) -> io::Result<BTreeMap<String, String>> {
+pub(super) fn refs(root: &Root, entries: &BTreeMap<RawPath, Entry>) -> BTreeMap<String, String> {
     let mut refs = BTreeMap::new();
     let packed = RawPath(b".git/packed-refs".to_vec());
     if entries.get(&packed).is_some_and(|entry| entry.kind == Kind::File) {
-        let (text, _) = read_up_to(root.read(&packed.0)?, MOST)?;
+        let text = content(root, &packed);
         for line in String::from_utf8_lossy(&text).lines() {
             if let Some((value, name)) = line.split_once(' ').filter(|_| !line.starts_with(['#', '^'])) {
                 refs.insert(name.to_owned(), value.to_owned());
@@ -35,14 +35,19 @@ pub(super) fn refs(root: &Root, entries: &BTreeMap<RawPath, Entry>) -> io::Resul
     for (path, entry) in entries.range(RawPath(b".git/refs/".to_vec())..RawPath(b".git/refs0".to_vec())) {
         let value = match entry.kind {
             Kind::Folder => continue,
-            Kind::File => read_up_to(root.read(&path.0)?, MOST)?.0,
-            Kind::Link => [b"-> ".to_vec(), root.target(&path.0)?].concat(),
+            Kind::File => content(root, path),
+            Kind::Link => [b"-> ".to_vec(), root.target(&path.0).unwrap_or_default()].concat(),
             Kind::Pipe | Kind::Other | Kind::Closed => b"no file".to_vec(),
         };
         let name = path.shown().trim_start_matches(".git/").to_owned();
         refs.insert(name, String::from_utf8_lossy(&value).trim_end().to_owned());
     }
-    Ok(refs)
+    refs
+}
+
+/// What a file says; what cannot be read says nothing, which no ref does.
+fn content(root: &Root, path: &RawPath) -> Vec<u8> {
+    root.read(&path.0).and_then(|file| read_up_to(file, MOST)).unwrap_or_default().0
 }
 
 /// The names of the refs that moved, came or went.

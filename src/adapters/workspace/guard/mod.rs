@@ -15,6 +15,7 @@ mod rules;
 mod store;
 mod walk;
 
+pub(super) use phase::unpark;
 pub(super) use rules::{PARKED, PARKED_PREFIX};
 
 /// What git is told to leave alone in every workspace: the folder of the engine's small files.

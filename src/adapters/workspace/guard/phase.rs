@@ -17,6 +17,7 @@ use super::store::Store;
 use super::walk::{Seen, Walk};
 use crate::adapters::workspace::{GitWorkspace, at};
 use crate::domain::guard::{Breach, GuardReport, Violation};
+use crate::domain::id::{RepoSlug, RunId};
 use crate::ports::workspace::{GuardOrder, WorkspaceError};
 
 /// Paths a picture may have.
@@ -65,6 +66,24 @@ pub(super) fn open_picture(store: &Store<'_>) -> Result<Option<Picture>, Workspa
     read(&path).map_err(|err| at(&path, err))
 }
 
+/// Brings back what is parked, without judging the phase; for who needs the files whole after one was cut off.
+pub(in crate::adapters::workspace) fn unpark(
+    workspace: &GitWorkspace,
+    repo: &RepoSlug,
+    run: &RunId,
+) -> Result<(), WorkspaceError> {
+    let store = Store::of(workspace, repo, run);
+    let Some(picture) = open_picture(&store)? else { return Ok(()) };
+    let (rules, root) = (Rules::new(picture.terms.clone())?, store.root()?);
+    let mut absent = Vec::new();
+    for path in picture.entries.keys().filter(|path| rules.parks(&path.text())) {
+        if root.stat(&path.0).map_err(|err| at(&store.files, err))?.is_none() {
+            absent.push((path.clone(), Fix::Restore));
+        }
+    }
+    Restoration::new(&store, &picture, &root).run(&absent).map(drop)
+}
+
 /// Takes a picture and parks what it says is to be parked.
 fn take(store: &Store<'_>, rules: &Rules, root: &Root) -> Result<(), WorkspaceError> {
     let failed = |err: io::Error| at(&store.files, err);
@@ -76,7 +95,7 @@ fn take(store: &Store<'_>, rules: &Rules, root: &Root) -> Result<(), WorkspaceEr
         )));
     }
     keep_contents(store, rules, root, &mut seen)?;
-    let refs = dotgit::refs(root, &seen.entries).map_err(failed)?;
+    let refs = dotgit::refs(root, &seen.entries);
     let picture = Picture { terms: rules.terms.clone(), taken, refs, entries: seen.entries };
     // Of a phase that was reported, when a crash came before it was forgotten.
     match fs::remove_file(store.findings()) {
@@ -108,7 +127,7 @@ fn keep_contents(
     let (mut contents, last) = store.contents(last).map_err(failed)?;
     let (mut cold, mut kept, mut new) = (Vec::new(), 0_u64, 0_u64);
     for (path, entry) in &mut seen.entries {
-        if !matches!(entry.kind, Kind::File | Kind::Link) || rules.allows(&path.text(), false) {
+        if !matches!(entry.kind, Kind::File | Kind::Link) || is_free(rules, path) {
             continue;
         }
         entry.content = last.as_ref().and_then(|last| known(last, path, entry));
@@ -139,6 +158,12 @@ fn keep_contents(
         entry.content = Some(content.map_err(|err| at(&store.files.join(path.shown()), err))?);
     }
     contents.sync().map_err(failed)
+}
+
+/// Says whether nothing of a path will have to be put back.
+fn is_free(rules: &Rules, path: &RawPath) -> bool {
+    let text = path.text();
+    rules.allows(&text, false) && !rules.is_plan(&text)
 }
 
 /// The content of a file that has not changed since the last picture.
@@ -176,7 +201,7 @@ fn judge(store: &Store<'_>, picture: Picture) -> Result<GuardReport, WorkspaceEr
         }
         let (after, is_first) = (&seen.entries, round == 0);
         let comparison = Comparison { rules: &rules, before: &picture, after, root: &root, is_first };
-        let difference = comparison.run().map_err(failed)?;
+        let difference = comparison.run();
         // A new folder with nothing but ignored files in it stays.
         let is_done = difference.fixes.iter().all(|(_, fix)| *fix == Fix::RemoveEmpty && !is_first);
         merge(&mut found, difference.violations);

@@ -113,6 +113,11 @@ impl Rules {
         }
     }
 
+    /// Says whether it is the plan, which must be a plain file: others read it.
+    pub(super) fn is_plan(&self, path: &str) -> bool {
+        path == self.terms.plan
+    }
+
     /// Says whether a path is taken away for the time of the phase.
     pub(super) fn parks(&self, path: &str) -> bool {
         let root = path.split('/').next().unwrap_or_default();

@@ -186,6 +186,11 @@ impl<'a> Store<'a> {
         if end <= self.limit().saturating_mul(2) {
             return Ok((Contents { file, end }, last));
         }
+        // First the record that names places in it.
+        match fs::remove_file(self.last_picture()) {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
+            _ => File::open(&self.dir)?.sync_all()?,
+        }
         file.set_len(0)?;
         Ok((Contents { file: open()?, end: 0 }, None))
     }

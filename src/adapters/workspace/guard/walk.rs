@@ -35,6 +35,8 @@ pub(super) struct Walk<'a> {
 enum Part {
     /// What is not ignored, or forced.
     Visible,
+    /// What is ignored now and was not before: what was there before, or is forced.
+    Known,
     /// Only what is named, as the folder is ignored.
     Named,
     /// All.
@@ -72,7 +74,7 @@ impl Walk<'_> {
                 self.folder(opened.as_fd(), &full.0, inner, depth + 1)?;
                 continue;
             }
-            let was = self.before.and_then(|before| before.get(&full)).map(|entry| entry.kind);
+            let was = self.was(&full);
             let is_git_of_its_own = name == b".git" && text != ".git";
             if is_git_of_its_own || depth >= MAX_DEPTH || was == Some(Kind::Closed) {
                 entry.kind = Kind::Closed;
@@ -96,6 +98,10 @@ impl Walk<'_> {
         Ok(())
     }
 
+    fn was(&self, path: &RawPath) -> Option<Kind> {
+        self.before.and_then(|before| before.get(path)).map(|entry| entry.kind)
+    }
+
     /// How much of what is at a path is looked at; `None` is nothing.
     fn part_of(&self, part: Part, path: &RawPath, text: &str, is_folder: bool) -> Option<Part> {
         match part {
@@ -107,9 +113,12 @@ impl Walk<'_> {
             }
             Part::Visible if text == ".git" => Some(Part::Git),
             Part::Visible if !self.ignored.contains(&path.0) => Some(Part::Visible),
-            Part::Visible if self.rules.forces(text) => Some(Part::All),
-            Part::Visible if is_folder => self.rules.may_hold_forced(text).then_some(Part::Named),
-            Part::Visible => None,
+            Part::Visible | Part::Known if self.rules.forces(text) => Some(Part::All),
+            Part::Visible | Part::Known if self.was(path).is_some() => Some(Part::Known),
+            Part::Visible | Part::Known if is_folder => {
+                self.rules.may_hold_forced(text).then_some(Part::Named)
+            }
+            Part::Visible | Part::Known => None,
             Part::Named if self.rules.forces_in_ignored(text) => Some(Part::All),
             Part::Named if is_folder => self.rules.may_hold_forced(text).then_some(Part::Named),
             Part::Named => None,
