@@ -6,6 +6,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
+use std::process::Command;
 
 use agentpr::domain::guard::{Breach, LISTED_VIOLATIONS, Scope};
 use agentpr::ports::workspace::{Workspace, WorkspaceError};
@@ -270,4 +271,32 @@ async fn a_workspace_replaced_by_a_link_is_missing() {
     let refused = guarded.world.workspace.end_phase(&guarded.order).await.unwrap_err();
     assert!(matches!(refused, WorkspaceError::Missing(_)), "{refused}");
     assert_eq!(fs::read_to_string(outside.join("canary")).unwrap(), "untouched\n");
+}
+
+#[tokio::test]
+async fn what_cannot_be_put_back_is_an_error_by_name_and_found_again() {
+    let guarded = Guarded::repository(&[("a", "1\n")]).await;
+    guarded.begin().await;
+    guarded.put("a", "2\n");
+    guarded.put("stone/fixed", "x\n");
+    let stone = guarded.files.join("stone/fixed");
+    let chattr = |flag: &str| Command::new("chattr").arg(flag).arg(&stone).output();
+    if !chattr("+i").is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: chattr not found, or it may not make a file immutable here");
+        return;
+    }
+    let refused = guarded.world.workspace.end_phase(&guarded.order).await;
+    let next = guarded.world.workspace.begin_phase(&guarded.order).await;
+    assert!(chattr("-i").unwrap().status.success());
+    for refused in [refused.unwrap_err(), next.unwrap_err()] {
+        assert!(
+            matches!(&refused, WorkspaceError::Failed(why) if why.contains("`stone/fixed`")),
+            "{refused}"
+        );
+    }
+    // The rest was put back already, and what was found then is not forgotten.
+    assert_eq!(guarded.text("a"), "1\n");
+    let report = guarded.end().await;
+    assert_eq!(listed(&report), [("a", Breach::Changed), ("stone/fixed", Breach::Created)]);
+    assert!(!guarded.has("stone"));
 }

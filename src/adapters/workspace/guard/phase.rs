@@ -41,7 +41,7 @@ impl GitWorkspace {
         let root = store.root()?;
         store.ensure()?;
         let report = match open_picture(&store)? {
-            Some(picture) => judge(&store, picture)?,
+            Some(picture) => judge(&store, &picture)?,
             None => GuardReport::clean(order.scope),
         };
         take(&store, &rules, &root)?;
@@ -54,7 +54,7 @@ impl GitWorkspace {
     ) -> Result<GuardReport, WorkspaceError> {
         let store = Store::of(self, &order.repo, &order.run);
         match open_picture(&store)? {
-            Some(picture) => judge(&store, picture),
+            Some(picture) => judge(&store, &picture),
             None => Ok(GuardReport::clean(order.scope)),
         }
     }
@@ -188,19 +188,19 @@ fn look(
 }
 
 /// Compares, undoes, and looks again until nothing is left; then forgets the picture.
-fn judge(store: &Store<'_>, picture: Picture) -> Result<GuardReport, WorkspaceError> {
+fn judge(store: &Store<'_>, picture: &Picture) -> Result<GuardReport, WorkspaceError> {
     let failed = |err: io::Error| at(&store.files, err);
     let rules = Rules::new(picture.terms.clone())?;
     let root = store.root()?;
     let path = store.findings();
     let mut found: Vec<Violation> = read(&path).map_err(|err| at(&path, err))?.unwrap_or_default();
     for round in 0..ROUNDS {
-        let seen = look(store, &rules, &root, Some(&picture))?;
+        let seen = look(store, &rules, &root, Some(picture))?;
         for lock in &seen.locks {
             root.remove(&lock.0).map_err(failed)?;
         }
         let (after, is_first) = (&seen.entries, round == 0);
-        let comparison = Comparison { rules: &rules, before: &picture, after, root: &root, is_first };
+        let comparison = Comparison { rules: &rules, before: picture, after, root: &root, is_first };
         let difference = comparison.run();
         // A new folder with nothing but ignored files in it stays.
         let is_done = difference.fixes.iter().all(|(_, fix)| *fix == Fix::RemoveEmpty && !is_first);
@@ -213,7 +213,7 @@ fn judge(store: &Store<'_>, picture: Picture) -> Result<GuardReport, WorkspaceEr
             return Ok(report);
         }
         write_durably(&path, &found).map_err(failed)?;
-        let moved = Restoration::new(store, &picture, &root).run(&difference.fixes)?;
+        let moved = Restoration::new(store, picture, &root).run(&difference.fixes)?;
         merge(&mut found, moved);
     }
     Err(WorkspaceError::Failed(
@@ -225,8 +225,8 @@ fn judge(store: &Store<'_>, picture: Picture) -> Result<GuardReport, WorkspaceEr
 fn merge(found: &mut Vec<Violation>, more: Vec<Violation>) {
     let known: BTreeSet<String> = found.iter().map(|one| one.path.clone()).collect();
     let is_rebuilt = known.contains(".git");
-    let in_git = |breach| matches!(breach, Breach::Head | Breach::Ref | Breach::GitInternals);
-    found.extend(
-        more.into_iter().filter(|one| !known.contains(&one.path) && !(is_rebuilt && in_git(one.breach))),
-    );
+    let follows = |one: &Violation| {
+        is_rebuilt && matches!(one.breach, Breach::Head | Breach::Ref | Breach::GitInternals)
+    };
+    found.extend(more.into_iter().filter(|one| !follows(one) && !known.contains(&one.path)));
 }
