@@ -273,6 +273,7 @@ async fn a_workspace_replaced_by_a_link_is_missing() {
     assert_eq!(fs::read_to_string(outside.join("canary")).unwrap(), "untouched\n");
 }
 
+#[expect(clippy::print_stderr, reason = "a test that cannot be run here says so")]
 #[tokio::test]
 async fn what_cannot_be_put_back_is_an_error_by_name_and_found_again() {
     let guarded = Guarded::repository(&[("a", "1\n")]).await;
