@@ -10,6 +10,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use super::guard::{EXCLUDE, unpark};
 use super::{GitWorkspace, at, failed, inspect};
 use crate::adapters::git::control::{ControlRepos, show};
 use crate::adapters::git::program::GitCall;
@@ -28,6 +29,7 @@ impl GitWorkspace {
         if !fs::symlink_metadata(&files).is_ok_and(|found| found.is_dir()) {
             return Err(WorkspaceError::Missing(files));
         }
+        unpark(self, &order.repo, &order.run)?;
         let scratch = self.scratch(&order.run).join("capture");
         remove_tree(&scratch).map_err(|err| at(&scratch, err))?;
         private_dir(&scratch).map_err(|err| at(&scratch, err))?;
@@ -84,6 +86,11 @@ impl Look<'_> {
             .run(["init", "--quiet", "--bare", "--template=", "--"])
             .arg(show(&repository))
             .output()?;
+        let exclude = repository.join("info/exclude");
+        if let Some(folder) = exclude.parent() {
+            private_dir(folder).map_err(|err| at(folder, err))?;
+        }
+        fs::write(&exclude, EXCLUDE).map_err(|err| at(&exclude, err))?;
         let control = self.workspace.control.path(&self.order.repo);
         // Where the remote's history is cut off, it is cut off here too.
         let shallow = control.join("shallow");

@@ -21,6 +21,7 @@ use crate::domain::spec::RunSpec;
 use crate::ports::workspace::{CaptureOrder, GuardOrder, Inspection, Workspace, WorkspaceError};
 
 mod capture;
+mod guard;
 mod inspect;
 mod prepare;
 mod protected;
@@ -77,7 +78,9 @@ impl GitWorkspace {
         }
         if self.control.path(repo).is_dir() {
             let _lock = self.control.lock(repo).map_err(failed)?;
-            for name in [ControlRepos::base_ref(run), ControlRepos::head_ref(run)] {
+            let mut names = vec![ControlRepos::base_ref(run), ControlRepos::head_ref(run)];
+            names.extend(self.checkpoints(repo, run)?);
+            for name in names {
                 let git = self.control.git().on(&self.control.path(repo));
                 git.run(["update-ref", "-d", "--"]).arg(name).output().map_err(failed)?;
             }
@@ -131,15 +134,22 @@ impl Workspace for GitWorkspace {
     }
 
     async fn begin_phase(&self, order: &GuardOrder) -> Result<GuardReport, WorkspaceError> {
-        Ok(GuardReport::clean(order.scope))
+        let (this, order) = (self.clone(), order.clone());
+        blocking(move || this.begin_phase_blocking(&order)).await
     }
 
     async fn end_phase(&self, order: &GuardOrder) -> Result<GuardReport, WorkspaceError> {
-        Ok(GuardReport::clean(order.scope))
+        let (this, order) = (self.clone(), order.clone());
+        blocking(move || this.end_phase_blocking(&order)).await
     }
 
-    async fn take_actions(&self, _: &RepoSlug, _: &RunId) -> Result<Option<(Vec<u8>, bool)>, WorkspaceError> {
-        Ok(None)
+    async fn take_actions(
+        &self,
+        repo: &RepoSlug,
+        run: &RunId,
+    ) -> Result<Option<(Vec<u8>, bool)>, WorkspaceError> {
+        let (this, repo, run) = (self.clone(), repo.clone(), run.clone());
+        blocking(move || this.take_actions_blocking(&repo, &run)).await
     }
 
     async fn scan(
@@ -154,12 +164,13 @@ impl Workspace for GitWorkspace {
 
     async fn checkpoint(
         &self,
-        _: &RepoSlug,
-        _: &RunId,
-        _: AttemptNo,
-        _: &CommitSha,
+        repo: &RepoSlug,
+        run: &RunId,
+        attempt: AttemptNo,
+        commit: &CommitSha,
     ) -> Result<(), WorkspaceError> {
-        Ok(())
+        let (this, repo, run, commit) = (self.clone(), repo.clone(), run.clone(), commit.clone());
+        blocking(move || this.checkpoint_blocking(&repo, &run, attempt, &commit)).await
     }
 
     fn path(&self, repo: &RepoSlug, run: &RunId) -> PathBuf {

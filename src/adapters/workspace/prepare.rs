@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::guard::{EXCLUDE, PARKED, PARKED_PREFIX};
 use super::{GitWorkspace, at};
 use crate::adapters::git::control::{ControlRepos, show};
 use crate::adapters::git::remote::Remote;
@@ -163,11 +164,29 @@ impl GitWorkspace {
         for (name, value) in identity {
             git.in_tree(&made).run(["config", "--local", name, value]).output()?;
         }
+        self.hide(&made)
+    }
+
+    /// Tells the clone's git what is not its business: the engine's folder, and tracked files that are parked while an agent
+    /// works and would look deleted to it.
+    fn hide(&self, made: &Path) -> Result<(), WorkspaceError> {
+        let exclude = made.join(".git/info/exclude");
+        if let Some(folder) = exclude.parent() {
+            private_dir(folder).map_err(|err| at(folder, err))?;
+        }
+        fs::write(&exclude, EXCLUDE).map_err(|err| at(&exclude, err))?;
+        let git = self.control.git();
+        let parked = git.in_tree(made).run(["ls-files", "-z", "--"]).run(PARKED);
+        let parked = parked.arg(format!(":(glob){PARKED_PREFIX}*")).output()?.stdout;
+        if !parked.is_empty() {
+            let call = git.in_tree(made).run(["update-index", "--skip-worktree", "-z", "--stdin"]);
+            call.stdin(parked).output()?;
+        }
         Ok(())
     }
 }
 
-fn read_record(path: &Path) -> Option<Prepared> {
+pub(super) fn read_record(path: &Path) -> Option<Prepared> {
     serde_json::from_slice(&fs::read(path).ok()?).ok()
 }
 
