@@ -10,6 +10,7 @@ mod projection;
 mod properties;
 mod samples;
 mod scenario;
+pub(crate) mod seeds;
 mod steering;
 mod verdict;
 mod walk;
