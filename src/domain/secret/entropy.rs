@@ -34,10 +34,12 @@ const PLACEHOLDERS: [&str; 28] = [
 
 /// Says whether a value looks drawn by lot: its kinds of characters change often, and none stands too often.
 ///
-/// In random base 62 two neighbours are of different kinds (lower, upper, digit, other) in about 60 of 100 cases, in random
-/// hexadecimal in 47, in identifiers and words in fewer than 20.
+/// In random base 62 two neighbours are of different kinds (lower, upper, digit) in about 60 of 100 cases, in random
+/// hexadecimal in 47, in identifiers and words in fewer than 20. Between words stand signs, so those do not count.
 pub(super) fn is_random(value: &[u8]) -> bool {
-    let changes = value.windows(2).filter(|pair| matches!(pair, [a, b] if kind(*a) != kind(*b))).count();
+    let differ =
+        |pair: &&[u8]| matches!(pair, [a, b] if kind(*a) != 3 && kind(*b) != 3 && kind(*a) != kind(*b));
+    let changes = value.windows(2).filter(differ).count();
     let pairs = value.len().saturating_sub(1).max(1);
     changes * 100 >= pairs * 22 && is_varied(value)
 }

@@ -10,6 +10,7 @@ mod projection;
 mod properties;
 mod samples;
 mod scenario;
+mod secret;
 pub(crate) mod seeds;
 mod steering;
 mod verdict;
