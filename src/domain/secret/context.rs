@@ -4,9 +4,30 @@ use super::entropy::{bits, is_placeholder, is_random, is_varied, kinds};
 use super::shape::{Class, sighting};
 use super::{ASSIGNED, Sighting};
 
-/// What makes a following value secret.
-pub(super) const TRIGGERS: &str = "://|(?i:passw(?:or)?d|passphrase|pwd|secret|token|bearer |authorization|credential|\
-     (?:api|access|private|auth|encryption|signing|account)[_-]?key)";
+/// Words in the name of a secret value; of a word with `-`, the forms with `_` and with nothing count too.
+const NAMES: [&str; 14] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "pwd",
+    "secret",
+    "token",
+    "credential",
+    "api-key",
+    "access-key",
+    "private-key",
+    "auth-key",
+    "encryption-key",
+    "signing-key",
+    "account-key",
+];
+
+/// What makes a following value secret, as patterns.
+pub(super) fn triggers() -> impl Iterator<Item = String> {
+    let names = NAMES.iter().map(|name| name.replace('-', "[_-]?"));
+    let names = names.chain(["authorization", "bearer "].map(str::to_owned)).collect::<Vec<_>>().join("|");
+    ["://".to_owned(), format!("(?i:{names})")].into_iter()
+}
 
 /// Bytes between a name and its value at most, and of a name behind its first word.
 const NAME_REST: usize = 40;
@@ -23,7 +44,22 @@ pub(super) fn at(text: &[u8]) -> Option<Sighting> {
     if begins(b"bearer ") {
         return value_at(text, 7, "authorization_header", |value| value.len() >= 20 && is_random(value));
     }
-    assignment(text)
+    let rest = NAMES.iter().find_map(|name| behind(text, name))?;
+    assignment(text, text.len() - rest)
+}
+
+/// How much is behind a name at the beginning of the text, if it is there.
+fn behind(text: &[u8], name: &str) -> Option<usize> {
+    let mut rest = text;
+    for letter in name.bytes() {
+        match rest.split_first() {
+            Some((first, after)) if first.eq_ignore_ascii_case(&letter) => rest = after,
+            Some((b'_', after)) if letter == b'-' => rest = after,
+            _ if letter == b'-' => {}
+            _ => return None,
+        }
+    }
+    Some(rest.len())
 }
 
 /// `scheme://user:password@host`; also `scheme://token@host`.
@@ -90,8 +126,8 @@ fn value_at(text: &[u8], at: usize, rule: &'static str, is_it: impl Fn(&[u8]) ->
 }
 
 /// `name = "value"`, `name: value`, `"name": "value"`, `NAME=value`.
-fn assignment(text: &[u8]) -> Option<Sighting> {
-    let name = skip(text, 0, |byte| Class::Dotted.has(byte), NAME_REST);
+fn assignment(text: &[u8], word: usize) -> Option<Sighting> {
+    let name = skip(text, word, |byte| Class::Dotted.has(byte), NAME_REST);
     let at = skip(text, name, |byte| matches!(byte, b'"' | b'\'' | b']'), 2);
     let at = operator(text, at)?;
     let quote = text.get(at).copied().filter(|byte| matches!(byte, b'"' | b'\'' | b'`'));

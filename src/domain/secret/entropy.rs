@@ -1,7 +1,7 @@
 //! Chance or meaning: tells a random value from a word, a name and a placeholder.
 
 /// Words that say that a value is none; compared in lower case, anywhere in the value.
-const PLACEHOLDERS: [&str; 28] = [
+const PLACEHOLDERS: [&str; 30] = [
     "example",
     "changeme",
     "change_me",
@@ -29,6 +29,8 @@ const PLACEHOLDERS: [&str; 28] = [
     "foobar",
     "process.env",
     "os.environ",
+    "privatek",
+    "publick",
     "getenv",
 ];
 

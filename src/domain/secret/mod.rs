@@ -68,7 +68,8 @@ pub struct Sight {
 /// automaton.
 static TRIGGER: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let mut words: Vec<String> = shape::prefixes().map(regex::escape).collect();
-    words.extend([context::TRIGGERS, shape::TELEGRAM, "-----BEGIN "].map(str::to_owned));
+    words.extend([shape::TELEGRAM, "-----BEGIN "].map(str::to_owned));
+    words.extend(context::triggers());
     Regex::new(&format!("(?-u){}", words.join("|"))).ok()
 });
 
