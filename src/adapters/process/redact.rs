@@ -110,7 +110,7 @@ impl RedactingStream {
         let mut parts = known;
         parts.extend(sight.sightings.iter().map(|sighting| (sighting.hit.start, sighting.hit.end)));
         parts.sort_unstable();
-        let mut limit = reach(limit, &parts);
+        let mut limit = reach(sight.reached, &parts);
         if let Some(undecided) = sight.undecided {
             limit =
                 parts.iter().find(|part| part.1 > undecided).map_or(undecided, |part| part.0.min(undecided));

@@ -117,9 +117,8 @@ fn header(text: &[u8], name: usize) -> Option<Sighting> {
 
 fn value_at(text: &[u8], at: usize, rule: &'static str, is_it: impl Fn(&[u8]) -> bool) -> Option<Sighting> {
     let rest = text.get(at..)?;
-    let run = Class::Header.run(rest);
-    is_it(rest.get(..run.min(512))?).then(|| {
-        let mut found = sighting(rule, at + run, text, Class::Header);
+    is_it(Class::Header.head(rest)).then(|| {
+        let mut found = sighting(rule, at + Class::Header.run(rest), text, Class::Header);
         found.hit.start = at;
         found
     })
@@ -133,9 +132,10 @@ fn assignment(text: &[u8], word: usize) -> Option<Sighting> {
     let quote = text.get(at).copied().filter(|byte| matches!(byte, b'"' | b'\'' | b'`'));
     let start = at + usize::from(quote.is_some());
     let rest = text.get(start..)?;
-    let run = Class::Value.run(rest);
-    let value = rest.get(..run.min(512))?;
-    if quote.is_some() && rest.get(run).is_some_and(|byte| Some(*byte) != quote) {
+    let value = Class::Value.head(rest);
+    if quote.is_some()
+        && rest.get(value.len()).is_some_and(|byte| Some(*byte) != quote && !Class::Value.has(*byte))
+    {
         return None;
     }
     let name = text.get(..name)?.to_ascii_lowercase();
@@ -143,7 +143,7 @@ fn assignment(text: &[u8], word: usize) -> Option<Sighting> {
     let is_secret =
         if quote.is_some() { is_quoted_secret(value, is_password) } else { is_bare_secret(value) };
     (is_secret && !is_placeholder(value)).then(|| {
-        let mut found = sighting(ASSIGNED, start + run, text, Class::Value);
+        let mut found = sighting(ASSIGNED, start + Class::Value.run(rest), text, Class::Value);
         found.hit.start = start;
         found
     })

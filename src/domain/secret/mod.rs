@@ -60,6 +60,8 @@ pub enum Rest {
 pub struct Sight {
     /// The secrets, in order, none over another.
     pub sightings: Vec<Sighting>,
+    /// How far the text was looked at: the limit, or the end of a secret that goes over it.
+    pub reached: usize,
     /// Where something begins of which more must be seen; nothing behind it was looked at.
     pub undecided: Option<usize>,
 }
@@ -100,12 +102,12 @@ pub fn redacted(text: &str) -> Cow<'_, str> {
 /// `before` is the byte before this part. When `complete` is false, more text follows; the answer is then what it would be on
 /// the whole text, if behind each byte before `limit` there are [`LOOK_AHEAD`] bytes or an end of line.
 pub fn look(text: &[u8], before: Option<u8>, limit: usize, complete: bool) -> Sight {
-    let mut sight = Sight::default();
+    let mut sight = Sight { reached: limit.min(text.len()), ..Sight::default() };
     let Some(trigger) = TRIGGER.as_ref() else { return sight };
-    let (mut at, mut limit) = (0, limit.min(text.len()));
-    while at < limit {
+    let (mut at, mut named) = (0, 0);
+    while at < sight.reached {
         let Some(start) = trigger.find_at(text, at).map(|found| found.start()) else { break };
-        if start >= limit {
+        if start >= sight.reached {
             break;
         }
         let prior = start.checked_sub(1).map_or(before, |index| text.get(index).copied());
@@ -117,14 +119,22 @@ pub fn look(text: &[u8], before: Option<u8>, limit: usize, complete: bool) -> Si
                 break;
             }
             pem::Begin::Block => Some(block(rest)),
-            pem::Begin::No => shape::at(rest, prior).or_else(|| context::at(rest)),
+            // Within a named value another name would only find the same end again.
+            pem::Begin::No => {
+                shape::at(rest, prior).or_else(|| if start < named { None } else { context::at(rest) })
+            }
         };
         if let Some(mut found) = found {
             found.hit.start += start;
             found.hit.end += start;
-            // A token that lies in a named value is told by its own name.
-            at = if found.hit.rule == ASSIGNED { found.hit.start.max(at) } else { found.hit.end.max(at) };
-            limit = limit.max(found.hit.end).min(text.len());
+            if found.hit.rule == ASSIGNED {
+                // A token that lies in a named value is told by its own name.
+                named = found.hit.end;
+                at = found.hit.start.max(at);
+            } else {
+                at = found.hit.end.max(at);
+            }
+            sight.reached = sight.reached.max(found.hit.end).min(text.len());
             take(&mut sight.sightings, found);
         }
     }

@@ -9,6 +9,9 @@ use super::{Hit, Rest, Sighting};
 /// A bot token of Telegram: digits, a colon, 35 characters. The trigger asks for less than the whole.
 pub(super) const TELEGRAM: &str = "[0-9]{8,10}:[A-Za-z0-9_-]{6}";
 
+/// Bytes of a token that are judged.
+const JUDGED: usize = 1024;
+
 /// Characters a token is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
@@ -57,6 +60,13 @@ impl Class {
     /// How many bytes at the beginning are of the class.
     pub fn run(self, text: &[u8]) -> usize {
         text.iter().take_while(|byte| self.has(**byte)).count()
+    }
+
+    /// The bytes at the beginning that are of the class, as many as a judgement needs: text that is full of beginnings
+    /// is not run through once for each of them.
+    pub(super) fn head(self, text: &[u8]) -> &[u8] {
+        let near = text.get(..JUDGED).unwrap_or(text);
+        near.get(..self.run(near)).unwrap_or_default()
     }
 }
 
@@ -146,14 +156,13 @@ pub(super) fn at(text: &[u8], before: Option<u8>) -> Option<Sighting> {
     let begins_word = !before.is_some_and(|byte| Class::Url.has(byte));
     let prefixed = SHAPES.iter().find_map(|(rule, prefix, class, min, max, sure)| {
         let body = text.strip_prefix(prefix.as_bytes())?;
-        let run = class.run(body);
-        let value = body.get(..run)?;
+        let value = class.head(body);
         let is_it = match sure {
             Weak => begins_word && is_random(value) || *class == Class::Capital && begins_word,
             Prefix => true,
         };
-        (run >= *min && run <= *max && is_it && is_real(value))
-            .then(|| sighting(rule, prefix.len() + run, text, *class))
+        (value.len() >= *min && value.len() <= *max && is_it && is_real(value))
+            .then(|| sighting(rule, prefix.len() + class.run(body), text, *class))
     });
     prefixed.or_else(|| jwt(text, begins_word)).or_else(|| telegram(text, begins_word))
 }
@@ -177,17 +186,16 @@ fn jwt(text: &[u8], begins_word: bool) -> Option<Sighting> {
     if !begins_word || !text.starts_with(b"eyJ") {
         return None;
     }
-    let head = Class::Url.run(text.get(..1024).unwrap_or(text));
-    let payload = text.get(head..)?.strip_prefix(b".")?;
-    let length = Class::Url.run(payload);
-    (head >= 16 && payload.starts_with(b"eyJ") && length >= 10 && is_varied(text.get(..head)?))
+    let head = Class::Url.head(text);
+    let payload = Class::Url.head(text.get(head.len()..)?.strip_prefix(b".")?);
+    (head.len() >= 16 && payload.starts_with(b"eyJ") && payload.len() >= 10 && is_varied(head))
         .then(|| sighting("jwt", Class::Dotted.run(text), text, Class::Dotted))
 }
 
 fn telegram(text: &[u8], begins_word: bool) -> Option<Sighting> {
-    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let digits = text.iter().take(11).take_while(|byte| byte.is_ascii_digit()).count();
     let value = text.get(digits..)?.strip_prefix(b":")?;
-    let run = Class::Url.run(value);
-    ((8..=10).contains(&digits) && run == 35 && is_random(value.get(..run)?) && begins_word)
-        .then(|| sighting("telegram_token", digits + 1 + run, text, Class::Url))
+    let value = Class::Url.head(value);
+    (begins_word && (8..=10).contains(&digits) && value.len() == 35 && is_random(value))
+        .then(|| sighting("telegram_token", digits + 1 + value.len(), text, Class::Url))
 }

@@ -9,5 +9,6 @@ mod path;
 mod prepare;
 mod process;
 mod redact;
+mod scan;
 mod worker;
 mod world;
