@@ -77,6 +77,9 @@ fn bytes_that_are_no_text_are_looked_through() {
     assert_eq!(hits.iter().map(|hit| (hit.start, hit.end)).collect::<Vec<_>>(), [(5, 5 + key.len())]);
 }
 
+/// Diffs from which on a share says something.
+const ENOUGH: usize = 1_000;
+
 /// Of 1,000 real diffs at most one in a hundred raises an alarm.
 ///
 /// Uses this repository's own history and the repositories (or files of diffs) that `AGENTPR_CLEAN_HISTORY` names, with
@@ -89,11 +92,10 @@ fn real_history_raises_alarm_in_at_most_one_of_a_hundred_diffs() {
     for place in named.split(':').filter(|place| !place.is_empty()).chain([own]) {
         diffs.extend(history(Path::new(place)));
     }
-    if named.is_empty() {
-        eprintln!(
-            "skipped: AGENTPR_CLEAN_HISTORY names no repository; only this one's {} diffs",
-            diffs.len()
-        );
+    // A few commits that test what secrets look like would weigh too much in a short history.
+    if diffs.len() < ENOUGH {
+        eprintln!("skipped: {} diffs, {ENOUGH} are needed: AGENTPR_CLEAN_HISTORY names more", diffs.len());
+        return;
     }
     let mut alarms = 0;
     for (name, added) in &diffs {
@@ -109,7 +111,7 @@ fn real_history_raises_alarm_in_at_most_one_of_a_hundred_diffs() {
         }
     }
     eprintln!("{alarms} alarms in {} diffs", diffs.len());
-    assert!(alarms * 100 <= diffs.len().max(100), "{alarms} alarms in {} diffs", diffs.len());
+    assert!(alarms * 100 <= diffs.len(), "{alarms} alarms in {} diffs", diffs.len());
 }
 
 /// The lines added by each commit of a repository.
