@@ -22,6 +22,9 @@ const NAMES: [&str; 14] = [
     "account-key",
 ];
 
+/// Words before `token` that make it a place in a list.
+const PAGING: [&[u8]; 4] = [b"next", b"page", b"continue", b"uation"];
+
 /// What makes a following value secret, as patterns.
 pub(super) fn triggers() -> impl Iterator<Item = String> {
     let names = NAMES.iter().map(|name| name.replace('-', "[_-]?"));
@@ -33,7 +36,9 @@ pub(super) fn triggers() -> impl Iterator<Item = String> {
 const NAME_REST: usize = 40;
 
 /// The value that the beginning of the text makes secret, if it is one.
-pub(super) fn at(text: &[u8]) -> Option<Sighting> {
+///
+/// `prior` is what stands before it: `nextPageToken` says where a list goes on, and is no secret.
+pub(super) fn at(text: &[u8], prior: &[u8]) -> Option<Sighting> {
     if text.starts_with(b"://") {
         return address(text);
     }
@@ -43,6 +48,11 @@ pub(super) fn at(text: &[u8]) -> Option<Sighting> {
     }
     if begins(b"bearer ") {
         return value_at(text, 7, "authorization_header", |value| value.len() >= 20 && is_random(value));
+    }
+    let near = prior.get(prior.len().saturating_sub(8)..)?.to_ascii_lowercase();
+    let name = near.strip_suffix(b"_").unwrap_or(&near);
+    if begins(b"token") && PAGING.iter().any(|word| name.ends_with(word)) {
+        return None;
     }
     let rest = NAMES.iter().find_map(|name| behind(text, name))?;
     assignment(text, text.len() - rest)

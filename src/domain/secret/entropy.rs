@@ -82,7 +82,7 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
         || value.iter().any(|byte| matches!(byte, b'<' | b'>' | b'{' | b'}' | b'(' | b')' | b'*' | b'\\'))
         || lower.starts_with('$')
         || lower.starts_with('%')
-        || lower.starts_with("...")
+        || lower.contains("...")
 }
 
 /// How many of lower case, upper case, digit and other stand in the value.

@@ -120,9 +120,9 @@ pub fn look(text: &[u8], before: Option<u8>, limit: usize, complete: bool) -> Si
             }
             pem::Begin::Block => Some(block(rest)),
             // Within a named value another name would only find the same end again.
-            pem::Begin::No => {
-                shape::at(rest, prior).or_else(|| if start < named { None } else { context::at(rest) })
-            }
+            pem::Begin::No => shape::at(rest, prior).or_else(|| {
+                if start < named { None } else { context::at(rest, text.get(..start).unwrap_or_default()) }
+            }),
         };
         if let Some(mut found) = found {
             found.hit.start += start;

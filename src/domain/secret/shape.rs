@@ -158,7 +158,7 @@ pub(super) fn at(text: &[u8], before: Option<u8>) -> Option<Sighting> {
         let body = text.strip_prefix(prefix.as_bytes())?;
         let value = class.head(body);
         let is_it = match sure {
-            Weak => begins_word && is_random(value) || *class == Class::Capital && begins_word,
+            Weak => begins_word && (is_random(value) || *class == Class::Capital),
             Prefix => true,
         };
         (value.len() >= *min && value.len() <= *max && is_it && is_real(value))
