@@ -35,6 +35,9 @@ pub(super) fn triggers() -> impl Iterator<Item = String> {
 /// Bytes between a name and its value at most, and of a name behind its first word.
 const NAME_REST: usize = 40;
 
+/// Bytes of a named value that are judged: names stand often, so this bounds the work for each byte of a text.
+const VALUE: usize = 256;
+
 /// The value that the beginning of the text makes secret, if it is one.
 ///
 /// `prior` is what stands before it: `nextPageToken` says where a list goes on, and is no secret.
@@ -142,7 +145,7 @@ fn assignment(text: &[u8], word: usize) -> Option<Sighting> {
     let quote = text.get(at).copied().filter(|byte| matches!(byte, b'"' | b'\'' | b'`'));
     let start = at + usize::from(quote.is_some());
     let rest = text.get(start..)?;
-    let value = Class::Value.head(rest);
+    let value = Class::Value.head(rest.get(..VALUE).unwrap_or(rest));
     if quote.is_some()
         && rest.get(value.len()).is_some_and(|byte| Some(*byte) != quote && !Class::Value.has(*byte))
     {

@@ -166,7 +166,7 @@ fn secrets_far_into_a_line_without_end_are_taken_out_wherever_it_is_cut() {
     for (number, seed) in seeds(50).into_iter().enumerate() {
         let mut text = "lorem ipsum, ".repeat(900 + number);
         text.push_str(&seed.text.replace("\r\n", " ").replace('\n', " "));
-        text.push_str(&format!(" {known} "));
+        text.extend([" ", &known, " "]);
         text.push_str(&"dolor sit, ".repeat(1_500));
         for size in [509, 4_096, 8_191] {
             let pieces: Vec<&[u8]> = text.as_bytes().chunks(size).collect();
