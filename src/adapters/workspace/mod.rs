@@ -25,8 +25,9 @@ mod guard;
 mod inspect;
 mod prepare;
 mod protected;
+mod scan;
 
-pub use protected::is_protected;
+pub use protected::{Protected, Protection, is_protected};
 
 /// Bytes a change may have as a bundle unless told otherwise: far above any pull request a person reads.
 pub const CHANGE_CAP: u64 = 256 * 1024 * 1024;
@@ -154,12 +155,18 @@ impl Workspace for GitWorkspace {
 
     async fn scan(
         &self,
-        _: &RepoSlug,
-        _: &CommitSha,
-        _: &CommitSha,
-        _: &Policy,
+        repo: &RepoSlug,
+        base: &CommitSha,
+        head: &CommitSha,
+        policy: &Policy,
     ) -> Result<Vec<Finding>, WorkspaceError> {
-        Ok(Vec::new())
+        let (this, repo, base, head) = (self.clone(), repo.clone(), base.clone(), head.clone());
+        let policy = policy.clone();
+        blocking(move || {
+            let subject = scan::Subject { control: &this.control, repo: &repo, base: &base, head: &head };
+            scan::scan(&subject, &policy)
+        })
+        .await
     }
 
     async fn checkpoint(

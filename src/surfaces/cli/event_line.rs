@@ -8,6 +8,7 @@ use super::ui::{BAD, FAINT, GOOD, NOTICE, PLAIN, Piece, STRONG, Ui};
 use super::{show_json, words};
 use crate::domain::event::{Event, Recorded};
 use crate::domain::evidence::{AttemptOutcome, CheckOutcome};
+use crate::domain::secret;
 use crate::domain::state::State;
 
 /// Longest detail on one line.
@@ -39,7 +40,7 @@ pub(super) fn pieces(recorded: &Recorded) -> Vec<Piece<'static>> {
         ),
         (STRONG, format!("{:<32}", recorded.event.name()).into()),
         (style, format!("{:<19}", recorded.state.name()).into()),
-        (PLAIN, words::short(&detail(&recorded.event), DETAIL).into()),
+        (PLAIN, words::short(&secret::redacted(&detail(&recorded.event)), DETAIL).into()),
         (FAINT, format!("  {}", recorded.actor).into()),
     ]
 }

@@ -10,6 +10,7 @@ use super::session::Session;
 use crate::app::{App, AppError};
 use crate::domain::id::RunId;
 use crate::domain::projection::AttemptRow;
+use crate::domain::secret;
 
 /// Arguments of `logs`.
 #[derive(Debug, clap::Args)]
@@ -34,7 +35,8 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
         None => newest(&app, run, &attempts, args.bytes)?,
     };
     let Found { row, path, text } = found;
-    let text = String::from_utf8_lossy(&text);
+    let raw = String::from_utf8_lossy(&text);
+    let text = secret::redacted(&raw);
     let ui = &session.ui;
     if ui.is_json() {
         ui.document(&json!({

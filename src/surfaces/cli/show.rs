@@ -15,6 +15,7 @@ use crate::app::views::RunDetail;
 use crate::domain::gate::Gate;
 use crate::domain::id::RunId;
 use crate::domain::run::Run;
+use crate::domain::secret;
 use crate::domain::time::Moment;
 
 /// Arguments of `show`.
@@ -86,9 +87,12 @@ fn where_it_stands(ui: &Ui, detail: &RunDetail) {
     if let Some(line) = run.spec.task.lines().find(|line| !line.trim().is_empty()) {
         ui.field("task", words::short(line, 100));
     }
-    ui.field("because", reason(run));
+    ui.field("because", secret::redacted(&reason(run)));
     if let Some(error) = &run.last_error {
-        ui.pieces(&[(FAINT, format!("  {:<14}", "last error").into()), (BAD, error.to_string().into())]);
+        ui.pieces(&[
+            (FAINT, format!("  {:<14}", "last error").into()),
+            (BAD, secret::redacted(&error.to_string())),
+        ]);
     }
     ui.field("waits for", &detail.advice.waits_for);
     for (index, command) in detail.advice.next.iter().enumerate() {
@@ -202,7 +206,7 @@ fn attempts(detail: &RunDetail) -> Vec<Vec<String>> {
                 row.outcome.map_or_else(|| "under way".to_owned(), |outcome| show_json::word(&outcome)),
                 row.exit_code.map(|code| code.to_string()).unwrap_or_default(),
                 row.ended_at.map(|end| words::span(end.since(row.started_at))).unwrap_or_default(),
-                words::short(&row.message, 60),
+                words::short(&secret::redacted(&row.message), 60),
             ]
         })
         .collect()

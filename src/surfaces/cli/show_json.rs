@@ -10,6 +10,7 @@ use super::words;
 use crate::app::views::RunDetail;
 use crate::domain::gate::{Gate, PrRequest};
 use crate::domain::run::Run;
+use crate::domain::secret;
 use crate::domain::time::Moment;
 
 /// The document of a run.
@@ -21,10 +22,10 @@ pub(super) fn document(ui: &Ui, detail: &RunDetail, now: &Moment, pr: Option<&Va
         "state": run.state.name(),
         "phase": run.state.phase().name(),
         "paused_from": run.paused_from.map(|state| state.name()),
-        "reason": { "code": run.reason.code, "message": run.reason.message, "seq": run.reason.seq },
+        "reason": { "code": run.reason.code, "message": secret::redacted(&run.reason.message), "seq": run.reason.seq },
         "waits_for": detail.advice.waits_for,
         "next": next,
-        "last_error": run.last_error.as_ref().map(ToString::to_string),
+        "last_error": run.last_error.as_ref().map(|error| secret::redacted(&error.to_string()).into_owned()),
         "version": run.version,
         "last_seq": run.last_seq,
         "digest": detail.digest,
@@ -64,7 +65,7 @@ pub(super) fn document(ui: &Ui, detail: &RunDetail, now: &Moment, pr: Option<&Va
             "exit_code": row.exit_code,
             "duration_ms": row.duration_ms,
             "log": row.log,
-            "message": row.message,
+            "message": secret::redacted(&row.message),
         })).collect::<Vec<_>>(),
         "artifacts": detail.artifacts.iter().map(|row| json!({
             "seq": row.seq,

@@ -15,6 +15,7 @@ use crate::domain::event::Recorded;
 use crate::domain::id::{EventSeq, RunId, Version};
 use crate::domain::reason::Reason;
 use crate::domain::run::Run;
+use crate::domain::secret;
 use crate::domain::state::State;
 use crate::domain::time::Timestamp;
 
@@ -84,15 +85,16 @@ fn tell(session: &Session<'_>, app: &App, run: &Run, moves: &[Move]) {
         ui.pieces(&[
             (FAINT, format!("{}  {:>5}  ", words::when(step.at), step.seq).into()),
             (STRONG, format!("{from}{}", step.to).into()),
-            (PLAIN, format!(": {said}").into()),
+            (PLAIN, format!(": {}", secret::redacted(said)).into()),
             (FAINT, format!("  ({}, {})", step.event, step.actor).into()),
         ]);
     }
     if let Some(error) = &run.last_error {
-        ui.styled(BAD, format!("Its last error was {error}."));
+        ui.styled(BAD, secret::redacted(&format!("Its last error was {error}.")));
     }
     if let Some(verdict) = &run.verdict {
-        ui.line(format!("Its last verdict was {}: {}.", verdict.reason_code, verdict.because));
+        let said = format!("Its last verdict was {}: {}.", verdict.reason_code, verdict.because);
+        ui.line(secret::redacted(&said));
     }
     let advice = advice(run, &app.now());
     ui.line(format!("Now it is {} and waits for {}.", run.state, advice.waits_for));
@@ -116,7 +118,7 @@ fn document(session: &Session<'_>, app: &App, run: &Run, moves: &[Move]) {
                 "from": step.from.map(|from| from.name()),
                 "to": step.to.name(),
                 "reason": step.reason.code,
-                "message": step.reason.message,
+                "message": secret::redacted(&step.reason.message),
             })
         })
         .collect();
@@ -126,7 +128,7 @@ fn document(session: &Session<'_>, app: &App, run: &Run, moves: &[Move]) {
         "state": run.state.name(),
         "phase": run.state.phase().name(),
         "moves": moves,
-        "last_error": run.last_error.as_ref().map(ToString::to_string),
+        "last_error": run.last_error.as_ref().map(|error| secret::redacted(&error.to_string()).into_owned()),
         "verdict": run.verdict,
         "waits_for": advice.waits_for,
         "next": next,

@@ -15,5 +15,7 @@ mod prepare;
 mod probe;
 mod probe_network;
 mod process;
+mod redact;
+mod scan;
 mod worker;
 mod world;
