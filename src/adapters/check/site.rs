@@ -1,0 +1,264 @@
+//! The site of a verification: one command after another is run here, judged first, capped in time, and written down.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::budget::Budget;
+use super::excerpt::excerpt;
+use super::plan::Plan;
+use super::reach;
+use super::record::{Ended, Entry, Record};
+use crate::adapters::process::group::{Ending, GroupOrder, GroupReport, OUTPUT_CAP, run_group};
+use crate::domain::command_policy::Refusal;
+use crate::domain::confine::{Confinement, ProcessLimits};
+use crate::domain::evidence::{CheckResult, LogRef};
+use crate::domain::id::{AttemptNo, RunId};
+use crate::domain::pipeline::StageSettings;
+use crate::domain::verification::Stage;
+use crate::ports::artifact::Artifacts;
+use crate::ports::check::ChecksError;
+use crate::ports::verify::{OnProgress, Progress};
+use crate::ports::worker::OnStart;
+
+/// Time between TERM and KILL for a check: it has no session to write down, as an agent has.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// What a program without a person at it is told, for those that ask.
+const UNATTENDED: [(&str, &str); 4] = [
+    ("CI", "1"),
+    ("GIT_TERMINAL_PROMPT", "0"),
+    ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
+    ("PYTHONUNBUFFERED", "1"),
+];
+
+/// Exit codes as scripts know them, for what has none of its own.
+const RC_TIMEOUT: i32 = 124;
+const RC_REFUSED: i32 = 126;
+const RC_NOT_STARTED: i32 = 127;
+
+/// Where the durable log of each command goes.
+pub(super) struct Logs {
+    pub(super) artifacts: Arc<dyn Artifacts>,
+    pub(super) run: RunId,
+    pub(super) attempt: AttemptNo,
+}
+
+/// Where and how commands run.
+pub(super) struct Site<'a> {
+    pub(super) tree: PathBuf,
+    /// The environment that all stages share.
+    pub(super) env: BTreeMap<String, String>,
+    pub(super) record: Record,
+    pub(super) confinement: Confinement,
+    pub(super) limits: ProcessLimits,
+    pub(super) logs: Option<Logs>,
+    pub(super) started: OnStart<'a>,
+    pub(super) tell: OnProgress<'a>,
+    pub(super) stop: &'a CancellationToken,
+}
+
+/// One command of a stage.
+#[derive(Clone, Copy)]
+pub(super) struct Job<'a> {
+    pub(super) stage: Stage,
+    /// Its number in the stage, starting at 1.
+    pub(super) number: usize,
+    /// How many commands came before it in the whole verification.
+    pub(super) before: usize,
+    pub(super) command: &'a str,
+    pub(super) dir: &'a Path,
+    pub(super) retries: u32,
+    pub(super) budget: Budget,
+}
+
+/// How a command ended in the end.
+pub(super) struct Done {
+    pub(super) result: CheckResult,
+    pub(super) refusal: Option<Refusal>,
+    pub(super) rc: i32,
+    /// Whether it was started at all.
+    pub(super) ran: bool,
+}
+
+impl Site<'_> {
+    /// Judges a command, runs it until it passes or its tries are used up, and writes down every try.
+    ///
+    /// # Errors
+    /// [`ChecksError`]: it was stopped, or its log could not be kept. A failed command is no error.
+    pub(super) async fn run(
+        &self,
+        plan: &Plan,
+        job: Job<'_>,
+        stop: &CancellationToken,
+    ) -> Result<Done, ChecksError> {
+        if let Err(refusal) = judge(plan, job) {
+            return Ok(self.refused(job, refusal));
+        }
+        let mut tries = 1;
+        loop {
+            let Some(limit) = job.budget.next() else { return Ok(self.spent(job, tries)) };
+            (self.tell)(&Progress::Began { command: job.command, attempt: tries });
+            let mut order = self.order(job, plan.stage(job.stage).1, !plan.is_at_terminal(job.stage));
+            order.limit = limit;
+            order.live_log = self.logs.as_ref().map(|logs| logs.live(job));
+            let report = run_group(&order, self.started, stop).await;
+            self.write_down(job, tries, &report);
+            if report.ending == Ending::Stopped {
+                return Err(ChecksError::Stopped);
+            }
+            let result = self.result(job, tries, &report)?;
+            if result.passed() || result.ran_nothing() || tries > job.retries {
+                (self.tell)(&Progress::Ended(&result));
+                return Ok(Done { result, refusal: None, rc: ended(&report).rc, ran: true });
+            }
+            tries += 1;
+        }
+    }
+
+    /// The order for a command of a stage, without its times.
+    pub(super) fn order(&self, job: Job<'_>, settings: &StageSettings, unattended: bool) -> GroupOrder {
+        let mut env = self.env.clone();
+        if unattended {
+            for (name, value) in UNATTENDED {
+                env.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+            }
+        }
+        env.insert("AIDER_FSM_STAGE".to_owned(), job.stage.name().to_owned());
+        env.extend(settings.env.iter().map(|(name, value)| (name.clone(), value.clone())));
+        GroupOrder {
+            program: PathBuf::from("/bin/sh"),
+            args: vec!["-c".to_owned(), job.command.to_owned()],
+            dir: job.dir.to_owned(),
+            env,
+            stdin: None,
+            limit: self.limits.wall,
+            grace: GRACE,
+            output_cap: OUTPUT_CAP,
+            live_log: None,
+        }
+    }
+
+    fn refused(&self, job: Job<'_>, refusal: Refusal) -> Done {
+        let ended = Ended { rc: RC_REFUSED, timed_out: false };
+        self.without_output(job, 1, &refusal.why, ended);
+        let result = result(job, 1, Some(RC_REFUSED), refusal.why.clone());
+        (self.tell)(&Progress::Ended(&result));
+        Done { result, refusal: Some(refusal), rc: RC_REFUSED, ran: false }
+    }
+
+    fn spent(&self, job: Job<'_>, tries: u32) -> Done {
+        let why = "no time was left for it: `max_total_seconds` or `max_run_seconds` was spent before";
+        self.without_output(job, tries, why, Ended { rc: RC_TIMEOUT, timed_out: true });
+        let result = CheckResult { timed_out: true, ..result(job, tries, None, why.to_owned()) };
+        (self.tell)(&Progress::Ended(&result));
+        Done { result, refusal: None, rc: RC_TIMEOUT, ran: tries > 1 }
+    }
+
+    fn without_output(&self, job: Job<'_>, tries: u32, why: &str, ended: Ended) {
+        let stderr = format!("{why}\n");
+        let entry = Entry { command: job.command, stdout: b"", stderr: stderr.as_bytes(), ended };
+        self.both(job, tries, &entry);
+    }
+
+    fn write_down(&self, job: Job<'_>, tries: u32, report: &GroupReport) {
+        let not_started;
+        let (stdout, stderr) = match &report.ending {
+            Ending::CouldNotStart(why) => {
+                not_started = format!("{why}\n");
+                (&b""[..], not_started.as_bytes())
+            }
+            _ => streams(report),
+        };
+        self.both(job, tries, &Entry { command: job.command, stdout, stderr, ended: ended(report) });
+    }
+
+    /// The files of this try, and those of the stage, which are the last try's in the end.
+    fn both(&self, job: Job<'_>, tries: u32, entry: &Entry<'_>) {
+        let stage = job.stage.name();
+        self.record.entry(&format!("{stage}_cmd{:02}_try{tries:02}", job.number), entry);
+        self.record.entry(stage, entry);
+    }
+
+    fn result(&self, job: Job<'_>, tries: u32, report: &GroupReport) -> Result<CheckResult, ChecksError> {
+        let log = self.logs.as_ref().map(|logs| logs.keep(job, report)).transpose()?;
+        let excerpt = match &report.ending {
+            Ending::CouldNotStart(why) => why.clone(),
+            _ => excerpt(&report.output.bytes),
+        };
+        let timed_out = report.ending == Ending::TimedOut;
+        let mut result = CheckResult {
+            duration_ms: u64::try_from(report.duration.as_millis()).unwrap_or(u64::MAX),
+            timed_out,
+            log,
+            ..result(job, tries, report.exit_code.filter(|_| !timed_out), excerpt)
+        };
+        if !result.passed() && !self.confinement.network {
+            result.excerpt = reach::explain(result.excerpt, &report.output.bytes);
+        }
+        Ok(result)
+    }
+}
+
+impl Logs {
+    fn name(&self, job: Job<'_>) -> String {
+        format!("check-{}-{}.log", self.attempt, job.before + 1)
+    }
+
+    fn live(&self, job: Job<'_>) -> PathBuf {
+        self.artifacts.absolute(&format!("{}/{}", self.run, self.name(job)))
+    }
+
+    fn keep(&self, job: Job<'_>, report: &GroupReport) -> Result<LogRef, ChecksError> {
+        let mut log = self
+            .artifacts
+            .write(&self.run, &self.name(job), &report.output.bytes)
+            .map_err(|err| ChecksError::Unavailable(err.to_string()))?;
+        log.truncated = report.output.truncated;
+        Ok(log)
+    }
+}
+
+/// Adds what every command of a verification knows about where it is.
+pub(super) fn add_common(env: &mut BTreeMap<String, String>, tree: &Path, artifacts: &Path) {
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    env.insert("FORCE_COLOR".to_owned(), "0".to_owned());
+    env.insert("AIDER_FSM_ARTIFACTS_DIR".to_owned(), text(artifacts));
+    env.insert("AIDER_FSM_REPO_ROOT".to_owned(), text(tree));
+}
+
+fn judge(plan: &Plan, job: Job<'_>) -> Result<(), Refusal> {
+    plan.rules.judge(job.command)?;
+    if plan.is_at_terminal(job.stage) { Ok(()) } else { plan.rules.judge_unattended(job.command) }
+}
+
+fn result(job: Job<'_>, tries: u32, exit_code: Option<i32>, excerpt: String) -> CheckResult {
+    CheckResult {
+        command: job.command.to_owned(),
+        exit_code,
+        duration_ms: 0,
+        timed_out: false,
+        log: None,
+        excerpt,
+        stage: job.stage,
+        tries,
+        limit: None,
+    }
+}
+
+pub(super) fn streams(report: &GroupReport) -> (&[u8], &[u8]) {
+    (&report.output.bytes, b"")
+}
+
+pub(super) fn ended(report: &GroupReport) -> Ended {
+    let rc = match report.ending {
+        Ending::TimedOut | Ending::Stopped => RC_TIMEOUT,
+        Ending::Exited(code) => code,
+        Ending::Signalled(signal) => 128 + signal,
+        Ending::CouldNotStart(_) => RC_NOT_STARTED,
+    };
+    Ended { rc, timed_out: report.ending == Ending::TimedOut }
+}
