@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::git::control::{ControlRepos, show};
 use crate::adapters::process::environment::ChildEnvironment;
-use crate::adapters::process::group::{Ending, GRACE, GroupOrder, GroupReport, OUTPUT_CAP, run_group};
+use crate::adapters::process::group::{Ending, GRACE, GroupOrder, GroupReport, Supervisor};
 use crate::adapters::process::tree::{private_dir, remove_tree};
-use crate::domain::evidence::{CheckReport, CheckResult, CheckSource};
+use crate::domain::evidence::{CheckReport, CheckResult, CheckSource, LogRef};
 use crate::domain::verification::Stage;
 use crate::ports::artifact::Artifacts;
 use crate::ports::check::{CheckOrder, Checks, ChecksError};
@@ -31,12 +31,19 @@ pub struct CheckRunner {
     environment: ChildEnvironment,
     control: ControlRepos,
     artifacts: Arc<dyn Artifacts>,
+    supervisor: Supervisor,
 }
 
 impl CheckRunner {
-    /// Puts it together: children get `environment`, commits come from `control`, logs go to `artifacts`.
-    pub fn new(environment: ChildEnvironment, control: ControlRepos, artifacts: Arc<dyn Artifacts>) -> Self {
-        Self { environment, control, artifacts }
+    /// Puts it together: children get `environment`, commits come from `control`, logs go to `artifacts`,
+    /// `supervisor` runs the commands.
+    pub fn new(
+        environment: ChildEnvironment,
+        control: ControlRepos,
+        artifacts: Arc<dyn Artifacts>,
+        supervisor: Supervisor,
+    ) -> Self {
+        Self { environment, control, artifacts, supervisor }
     }
 
     async fn run_in(
@@ -60,14 +67,18 @@ impl CheckRunner {
         };
         let mut results = Vec::new();
         for command in commands {
-            let name = format!("check-{}-{}.log", order.attempt, results.len() + 1);
+            let path = format!("{}/check-{}-{}.log", order.run, order.attempt, results.len() + 1);
             let mut group = self.group_order(place, order, &command)?;
-            group.live_log = Some(self.artifacts.absolute(&format!("{}/{name}", order.run)));
-            let report = run_group(&group, started, stop).await;
+            group.log = Some(self.artifacts.absolute(&path));
+            let report = self
+                .supervisor
+                .run(&group, started, stop)
+                .await
+                .map_err(|refused| ChecksError::Unavailable(refused.to_string()))?;
             if report.ending == Ending::Stopped {
                 return Err(ChecksError::Stopped);
             }
-            let result = self.result(order, &name, command, &report)?;
+            let result = result(path, command, &report);
             let passed = result.passed();
             results.push(result);
             if !passed {
@@ -93,42 +104,17 @@ impl CheckRunner {
         Ok(GroupOrder {
             program: PathBuf::from("/bin/sh"),
             args: vec!["-c".to_owned(), command.to_owned()],
-            dir: tree,
+            dir: tree.clone(),
             env,
             stdin: None,
-            limit: order.limits.wall,
+            workspace: tree,
+            runtime: place.join("runtime"),
+            confinement: order.confinement,
+            mask_agent_config: false,
+            limits: order.limits,
             grace: GRACE,
-            output_cap: OUTPUT_CAP,
-            live_log: None,
-        })
-    }
-
-    fn result(
-        &self,
-        order: &CheckOrder,
-        name: &str,
-        command: String,
-        report: &GroupReport,
-    ) -> Result<CheckResult, ChecksError> {
-        let mut log = self
-            .artifacts
-            .write(&order.run, name, &report.output.bytes)
-            .map_err(|err| ChecksError::Unavailable(err.to_string()))?;
-        log.truncated = report.output.truncated;
-        let excerpt = match &report.ending {
-            Ending::CouldNotStart(why) => why.clone(),
-            _ => excerpt(&report.output.bytes),
-        };
-        Ok(CheckResult {
-            command,
-            exit_code: report.exit_code.filter(|_| report.ending != Ending::TimedOut),
-            duration_ms: millis(report.duration),
-            timed_out: report.ending == Ending::TimedOut,
-            log: Some(log),
-            excerpt,
-            stage: Stage::Tests,
-            tries: 1,
-            limit: None,
+            log: None,
+            lines: None,
         })
     }
 }
@@ -209,6 +195,34 @@ fn check_out(control: &ControlRepos, tree: &Path, order: &CheckOrder) -> Result<
         .output()
         .map_err(|err| unavailable(&err))?;
     Ok(())
+}
+
+fn result(path: String, command: String, report: &GroupReport) -> CheckResult {
+    CheckResult {
+        command,
+        exit_code: match report.ending {
+            Ending::Exited(code) => Some(code),
+            _ => None,
+        },
+        duration_ms: millis(report.duration),
+        timed_out: report.ending == Ending::TimedOut,
+        log: report.log.clone().map(|log| LogRef {
+            path,
+            sha256: log.sha256,
+            bytes: log.bytes,
+            truncated: log.truncated,
+        }),
+        excerpt: match &report.ending {
+            Ending::CouldNotStart(why) => why.clone(),
+            _ => excerpt(&report.output.bytes),
+        },
+        stage: Stage::Tests,
+        tries: 1,
+        limit: match report.ending {
+            Ending::OverLimit(kind) => Some(kind),
+            _ => None,
+        },
+    }
 }
 
 fn millis(duration: Duration) -> u64 {
