@@ -12,7 +12,11 @@ use crate::adapters::git::remote::Remotes;
 use crate::adapters::local::GitLocalRepos;
 use crate::adapters::probe::SystemProbe;
 use crate::adapters::process::environment::ChildEnvironment;
+use crate::adapters::process::group::Supervisor;
+pub use crate::adapters::process::launch::entry as launch;
 use crate::adapters::process::overrides::Overrides;
+use crate::adapters::process::redact::Redactor;
+use crate::adapters::process::sandbox::{Sandbox, SandboxSettings};
 pub use crate::adapters::process::shield::close_to_neighbours;
 use crate::adapters::random::SystemRandom;
 use crate::adapters::store::owner::this_process;
@@ -44,6 +48,7 @@ impl Wire for Wiring {
         let remotes = Remotes::new(absolute(&config.forge_root.value)?);
         let artifacts = Arc::new(ArtifactStore::new(data_dir.join("artifacts")));
         let environment = ChildEnvironment::new(data_dir.clone(), parent, overrides(config)?);
+        let supervisor = supervisor(config, [&data_dir, &workspace_root]);
         let workspace = WorkspaceSettings {
             data_dir,
             workspace_root: workspace_root.clone(),
@@ -58,11 +63,16 @@ impl Wire for Wiring {
             random: Arc::new(SystemRandom),
             probe: Arc::new(SystemProbe::new(std::env::split_paths(&config.search_path).collect())),
             workspace: Arc::new(GitWorkspace::new(workspace, remotes.clone(), control.clone())),
-            worker: Arc::new(Workers::new(environment.clone(), Arc::clone(&artifacts) as Arc<_>)),
+            worker: Arc::new(Workers::new(
+                environment.clone(),
+                Arc::clone(&artifacts) as Arc<_>,
+                supervisor.clone(),
+            )),
             checks: Arc::new(CheckRunner::new(
                 environment,
                 control.clone(),
                 Arc::clone(&artifacts) as Arc<_>,
+                supervisor,
             )),
             forge: Arc::new(LocalForge::new(remotes, control)),
             artifacts,
@@ -80,6 +90,19 @@ impl Wire for Wiring {
         };
         Ok(App::new(ports, settings))
     }
+}
+
+/// Puts the supervisor of agents and checks together. What is hidden from them: the operator's home and what is the engine's own.
+fn supervisor(config: &Config, own: [&std::path::PathBuf; 2]) -> Supervisor {
+    let home = config.parent_env.get("HOME").map(std::path::PathBuf::from);
+    let hidden = own.into_iter().cloned().chain(home.filter(|home| home.is_absolute())).collect();
+    let settings = SandboxSettings {
+        search_path: config.search_path.to_string_lossy().into_owned(),
+        hidden,
+        readable: Vec::new(),
+    };
+    // The kernel's own link to this program; it holds even after an upgrade took the file's place.
+    Supervisor::new("/proc/self/exe".into(), Sandbox::new(settings), Redactor::none())
 }
 
 fn open_store(config: &Config, access: Access) -> Result<SqliteStore, AppError> {

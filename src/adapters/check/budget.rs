@@ -25,7 +25,8 @@ impl Budget {
     ) -> Self {
         let named = [settings.timeout_seconds, security.max_cmd_seconds];
         let command = named.into_iter().flatten().min().map_or(default, Duration::from_secs);
-        let stage_end = security.max_total_seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+        let stage_end =
+            security.max_total_seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
         Self { command, deadline: stage_end.into_iter().chain(run_end).min() }
     }
 

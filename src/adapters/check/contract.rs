@@ -34,9 +34,8 @@ pub(super) fn pinned(artifacts: &dyn Artifacts, spec: &PinnedSpec) -> Result<Loa
             spec.origin
         ),
     };
-    let bytes = artifacts
-        .read_tail(&spec.copy, CAP)
-        .map_err(|err| changed(&format!("cannot be read ({err})")))?;
+    let bytes =
+        artifacts.read_tail(&spec.copy, CAP).map_err(|err| changed(&format!("cannot be read ({err})")))?;
     let loaded = given(bytes)?;
     if loaded.0 != spec.sha256 {
         return Err(changed("has other bytes than were pinned"));

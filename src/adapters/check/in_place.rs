@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::contract::{Loaded, of_bytes};
 use super::checkout::{LeftBehind, blocking, clear};
+use super::contract::{Loaded, of_bytes};
+use super::gather::gather;
 use super::plan::{Login, Plan};
 use super::record::Record;
 use super::site::{self, Site};
-use super::{Seen, exclude, keep_facts, nothing_ran, pair, sequence, unavailable};
+use super::{CheckRunner, Seen, exclude, keep_facts, nothing_ran, pair, sequence, unavailable};
 use crate::adapters::git::program::Git;
-use crate::adapters::process::environment::ChildEnvironment;
 use crate::adapters::process::tree::private_dir;
 use crate::domain::evidence::{CheckReport, CheckSource};
 use crate::domain::policy::CommandMode;
@@ -21,8 +21,7 @@ const PLACE: &str = ".aider_fsm/artifacts";
 
 /// Verifies a directory.
 pub(super) async fn verify(
-    environment: &ChildEnvironment,
-    git: &Git,
+    runner: &CheckRunner,
     order: &TreeOrder,
     seen: Seen<'_>,
 ) -> Result<TreeReport, ChecksError> {
@@ -30,7 +29,8 @@ pub(super) async fn verify(
         ChecksError::Unavailable(format!("`{}` cannot be entered: {err}", order.tree.display()))
     })?;
     let loaded = order.contract.clone().map(of_bytes).transpose();
-    let out_dir = loaded.as_ref().ok().and_then(Option::as_ref).and_then(|found| found.pipeline.out_dir.clone());
+    let out_dir =
+        loaded.as_ref().ok().and_then(Option::as_ref).and_then(|found| found.pipeline.out_dir.clone());
     let (hidden, wanted, around) = (tree.clone(), order.clone(), tree.clone());
     let base = blocking(move || {
         if let Err(err) = exclude::hide(&hidden) {
@@ -48,7 +48,7 @@ pub(super) async fn verify(
             return Ok(TreeReport { report: nothing_ran(&record, empty, blocked), artifacts });
         }
     };
-    let report = in_tree(environment, git, order, seen, Opened { tree, base, record, loaded }).await?;
+    let report = in_tree(runner, order, seen, Opened { tree, base, record, loaded }).await?;
     Ok(TreeReport { report, artifacts })
 }
 
@@ -61,20 +61,20 @@ struct Opened {
 }
 
 async fn in_tree(
-    environment: &ChildEnvironment,
-    git: &Git,
+    runner: &CheckRunner,
     order: &TreeOrder,
     seen: Seen<'_>,
     opened: Opened,
 ) -> Result<CheckReport, ChecksError> {
     let Opened { tree, base, record, loaded } = opened;
-    let place = environment.scratch_dir(&order.id);
+    let place = runner.environment.scratch_dir(&order.id);
     let fresh = place.clone();
     blocking(move || clear(&fresh)).await?;
     let left = LeftBehind(place.clone());
-    let mut env = environment.make(&order.id, &tree, &place.join("runtime")).map_err(unavailable)?;
-    site::add_common(&mut env, &tree, record.path());
-    let (git, asked) = (git.clone(), tree.clone());
+    let runtime = place.join("runtime");
+    let mut env = runner.environment.make(&order.id, &tree, &runtime).map_err(unavailable)?;
+    let given = site::add_common(&mut env, &tree, &runtime).map_err(unavailable)?;
+    let (git, asked) = (runner.control.git().clone(), tree.clone());
     let head = blocking(move || Ok(head(&git, &asked))).await?;
     keep_facts(&base, loaded.as_ref(), head, &tree, &env).await?;
     let login = match order.unattended {
@@ -87,7 +87,9 @@ async fn in_tree(
     let mut confinement = order.confinement;
     confinement.network |= plan.pipeline.security.network;
     let site = Site {
+        supervisor: &runner.supervisor,
         tree,
+        runtime,
         env,
         record,
         confinement,
@@ -98,6 +100,7 @@ async fn in_tree(
         stop: seen.stop,
     };
     let report = sequence::carry_out(&site, &plan, no_commit()?).await;
+    gather(&given, &site.record);
     blocking(move || {
         drop(left);
         Ok(())

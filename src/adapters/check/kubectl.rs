@@ -8,7 +8,7 @@ use super::budget::Budget;
 use super::plan::Plan;
 use super::record::Entry;
 use super::site::{Job, Site};
-use crate::adapters::process::group::{Ending, run_group};
+use crate::adapters::process::group::Ending;
 use crate::domain::pipeline::KubectlDump;
 use crate::domain::verification::Stage;
 
@@ -36,17 +36,21 @@ pub(super) async fn dump(site: &Site<'_>, plan: &Plan) {
         let stage = Stage::DeployHealth;
         let job = Job { stage, number: 1, before: 0, command: &command, dir: &site.tree, retries: 0, budget };
         let mut order = site.order(job, settings, true);
-        order.limit = limit;
+        order.limits.wall = limit;
         order.env.insert("AIDER_FSM_STAGE".to_owned(), "kubectl".to_owned());
-        let report = run_group(&order, site.started, &CancellationToken::new()).await;
-        let ended = super::site::ended(&report);
-        let why = match &report.ending {
-            Ending::CouldNotStart(why) => why.as_bytes(),
-            _ => b"",
+        let (report, (stdout, stderr)) = match site.start(order, &CancellationToken::new()).await {
+            Ok(looked) => looked,
+            Err(err) => {
+                tracing::warn!(%err, command, "kubectl was not asked");
+                return;
+            }
         };
-        let (stdout, stderr) = super::site::streams(&report);
-        let stderr = if why.is_empty() { stderr } else { why };
-        record.entry(name, &Entry { command: &command, stdout, stderr, ended });
+        let stderr = match &report.ending {
+            Ending::CouldNotStart(why) => why.as_bytes(),
+            _ => &stderr,
+        };
+        let ended = super::site::ended(&report);
+        record.entry(name, &Entry { command: &command, stdout: &stdout, stderr, ended });
     }
 }
 

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::git::control::ControlRepos;
 use crate::adapters::process::environment::ChildEnvironment;
+use crate::adapters::process::group::Supervisor;
 use crate::adapters::process::tree::private_dir;
 use crate::adapters::yaml;
 use crate::domain::evidence::{CheckReport, CheckSource};
@@ -23,11 +24,13 @@ use crate::ports::verify::{OnProgress, TreeOrder, TreeReport, Verifier};
 use crate::ports::worker::OnStart;
 
 mod budget;
+mod capture;
 mod checkout;
 mod contract;
 mod detect;
 mod excerpt;
 mod exclude;
+mod gather;
 mod in_place;
 mod kubectl;
 mod login;
@@ -54,6 +57,7 @@ pub struct CheckRunner {
     environment: ChildEnvironment,
     control: ControlRepos,
     artifacts: Arc<dyn Artifacts>,
+    supervisor: Supervisor,
 }
 
 /// What is done in a checkout.
@@ -66,9 +70,15 @@ enum Work {
 }
 
 impl CheckRunner {
-    /// Puts it together: children get `environment`, commits come from `control`, logs go to `artifacts`.
-    pub fn new(environment: ChildEnvironment, control: ControlRepos, artifacts: Arc<dyn Artifacts>) -> Self {
-        Self { environment, control, artifacts }
+    /// Puts it together: children get `environment`, commits come from `control`, logs go to `artifacts`,
+    /// `supervisor` runs the commands.
+    pub fn new(
+        environment: ChildEnvironment,
+        control: ControlRepos,
+        artifacts: Arc<dyn Artifacts>,
+        supervisor: Supervisor,
+    ) -> Self {
+        Self { environment, control, artifacts, supervisor }
     }
 
     /// Makes a checkout, does the work in it, and removes it on every way out.
@@ -130,18 +140,19 @@ impl CheckRunner {
             let (kept, runtime) = (kept.clone(), runtime.clone());
             blocking(move || login::copy(&kept, &runtime).map_err(unavailable)).await?;
         }
-        let given = place.join("artifacts");
-        private_dir(&given).map_err(unavailable)?;
         let mut env = self.environment.make(&order.run, &tree, &runtime).map_err(unavailable)?;
-        site::add_common(&mut env, &tree, &given);
+        let given = site::add_common(&mut env, &tree, &runtime).map_err(unavailable)?;
         let head = order.head_sha.to_string();
         keep_facts(&record, loaded.as_ref(), Some(head), &tree, &env).await?;
         let plan = Plan::of(&order.commands, pair(loaded), order.command_mode, login, &tree);
         let mut confinement = order.confinement;
         confinement.network |= plan.pipeline.security.network;
-        let logs = Logs { artifacts: Arc::clone(&self.artifacts), run: order.run.clone(), attempt: order.attempt };
+        let logs =
+            Logs { artifacts: Arc::clone(&self.artifacts), run: order.run.clone(), attempt: order.attempt };
         let site = Site {
+            supervisor: &self.supervisor,
             tree,
+            runtime: runtime.clone(),
             env,
             record,
             confinement,
@@ -152,7 +163,11 @@ impl CheckRunner {
             stop: seen.stop,
         };
         match work {
-            Work::Checks => sequence::carry_out(&site, &plan, order.head_sha.clone()).await,
+            Work::Checks => {
+                let report = sequence::carry_out(&site, &plan, order.head_sha.clone()).await;
+                gather::gather(&given, &site.record);
+                report
+            }
             Work::Login => {
                 let report = sequence::log_in(&site, &plan, order.head_sha.clone()).await?;
                 if login::succeeded(&report) {
@@ -197,8 +212,7 @@ impl Verifier for CheckRunner {
         tell: OnProgress<'_>,
         stop: &CancellationToken,
     ) -> Result<TreeReport, ChecksError> {
-        in_place::verify(&self.environment, self.control.git(), order, Seen { started: &|_| {}, tell, stop })
-            .await
+        in_place::verify(self, order, Seen { started: &|_| {}, tell, stop }).await
     }
 
     async fn log_in(

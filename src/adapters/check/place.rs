@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 pub(super) fn directory(tree: &Path, relative: &str) -> Result<PathBuf, String> {
     let shown = if relative.is_empty() { "." } else { relative };
     let root = tree.canonicalize().map_err(|err| format!("the repository cannot be entered: {err}"))?;
-    let found =
-        root.join(relative).canonicalize().map_err(|err| format!("workdir `{shown}` cannot be used: {err}"))?;
+    let found = root
+        .join(relative)
+        .canonicalize()
+        .map_err(|err| format!("workdir `{shown}` cannot be used: {err}"))?;
     if !found.starts_with(&root) {
         return Err(format!("workdir `{shown}` leads out of the repository"));
     }

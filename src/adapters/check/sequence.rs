@@ -149,7 +149,8 @@ impl<'a> Sequence<'a> {
             // One that was stopped had begun.
             let ran = done.as_ref().map_or(true, |done| done.ran);
             self.setup_begun |= ran && stage == Stage::DeploySetup;
-            let Done { result, refusal, rc, ran: _ } = done?;
+            let Done { result, refusal, rc, tier, ran: _ } = done?;
+            self.report.tier = self.report.tier.into_iter().chain(tier).min();
             self.codes.insert(stage, rc);
             let went_well = result.passed() || result.ran_nothing();
             self.report.results.push(result);
@@ -211,8 +212,7 @@ impl<'a> Sequence<'a> {
             settings.timeout_seconds =
                 Some(settings.timeout_seconds.map_or(seconds, |given| given.min(seconds)));
         }
-        let budget =
-            Budget::of_stage(&self.plan.pipeline.security, &settings, self.site.limits.wall, None);
+        let budget = Budget::of_stage(&self.plan.pipeline.security, &settings, self.site.limits.wall, None);
         let failed = match place::directory(&self.site.tree, &deploy.settings.workdir) {
             Ok(dir) => self.take_down(&dir, budget).await,
             Err(why) => {

@@ -8,13 +8,15 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
+use super::capture::Capture;
 use super::excerpt::excerpt;
 use super::plan::Plan;
 use super::reach;
 use super::record::{Ended, Entry, Record};
-use crate::adapters::process::group::{Ending, GroupOrder, GroupReport, OUTPUT_CAP, run_group};
+use crate::adapters::process::group::{Ending, GroupOrder, GroupReport, Supervisor};
+use crate::adapters::process::tree::private_dir;
 use crate::domain::command_policy::Refusal;
-use crate::domain::confine::{Confinement, ProcessLimits};
+use crate::domain::confine::{Confinement, ProcessLimits, Tier};
 use crate::domain::evidence::{CheckResult, LogRef};
 use crate::domain::id::{AttemptNo, RunId};
 use crate::domain::pipeline::StageSettings;
@@ -49,7 +51,10 @@ pub(super) struct Logs {
 
 /// Where and how commands run.
 pub(super) struct Site<'a> {
+    pub(super) supervisor: &'a Supervisor,
     pub(super) tree: PathBuf,
+    /// The folder for everything of the commands that is not the repository.
+    pub(super) runtime: PathBuf,
     /// The environment that all stages share.
     pub(super) env: BTreeMap<String, String>,
     pub(super) record: Record,
@@ -82,6 +87,8 @@ pub(super) struct Done {
     pub(super) rc: i32,
     /// Whether it was started at all.
     pub(super) ran: bool,
+    /// The tier it ran under.
+    pub(super) tier: Option<Tier>,
 }
 
 impl Site<'_> {
@@ -103,20 +110,42 @@ impl Site<'_> {
             let Some(limit) = job.budget.next() else { return Ok(self.spent(job, tries)) };
             (self.tell)(&Progress::Began { command: job.command, attempt: tries });
             let mut order = self.order(job, plan.stage(job.stage).1, !plan.is_at_terminal(job.stage));
-            order.limit = limit;
-            order.live_log = self.logs.as_ref().map(|logs| logs.live(job));
-            let report = run_group(&order, self.started, stop).await;
-            self.write_down(job, tries, &report);
+            order.limits.wall = limit;
+            order.log = self.logs.as_ref().map(|logs| logs.live(job));
+            let (report, streams) = self.start(order, stop).await?;
+            self.write_down(job, tries, &report, &streams);
             if report.ending == Ending::Stopped {
                 return Err(ChecksError::Stopped);
             }
-            let result = self.result(job, tries, &report)?;
+            let result = self.result(job, tries, &report);
             if result.passed() || result.ran_nothing() || tries > job.retries {
                 (self.tell)(&Progress::Ended(&result));
-                return Ok(Done { result, refusal: None, rc: ended(&report).rc, ran: true });
+                return Ok(Done {
+                    result,
+                    refusal: None,
+                    rc: ended(&report).rc,
+                    ran: true,
+                    tier: Some(report.tier),
+                });
             }
             tries += 1;
         }
+    }
+
+    /// Runs what was ordered and keeps its two outputs apart.
+    ///
+    /// # Errors
+    /// [`ChecksError::Unavailable`] when its tier is not to be had or its log cannot be written.
+    pub(super) async fn start(
+        &self,
+        mut order: GroupOrder,
+        stop: &CancellationToken,
+    ) -> Result<(GroupReport, (Vec<u8>, Vec<u8>)), ChecksError> {
+        let capture = Capture::default();
+        order.sink = Some(capture.sink());
+        let report = self.supervisor.run(&order, self.started, stop).await;
+        let report = report.map_err(|refused| ChecksError::Unavailable(refused.to_string()))?;
+        Ok((report, capture.take()))
     }
 
     /// The order for a command of a stage, without its times.
@@ -135,10 +164,15 @@ impl Site<'_> {
             dir: job.dir.to_owned(),
             env,
             stdin: None,
-            limit: self.limits.wall,
+            workspace: self.tree.clone(),
+            runtime: self.runtime.clone(),
+            confinement: self.confinement,
+            mask_agent_config: false,
+            limits: self.limits,
             grace: GRACE,
-            output_cap: OUTPUT_CAP,
-            live_log: None,
+            log: None,
+            lines: None,
+            sink: None,
         }
     }
 
@@ -147,7 +181,7 @@ impl Site<'_> {
         self.without_output(job, 1, &refusal.why, ended);
         let result = result(job, 1, Some(RC_REFUSED), refusal.why.clone());
         (self.tell)(&Progress::Ended(&result));
-        Done { result, refusal: Some(refusal), rc: RC_REFUSED, ran: false }
+        Done { result, refusal: Some(refusal), rc: RC_REFUSED, ran: false, tier: None }
     }
 
     fn spent(&self, job: Job<'_>, tries: u32) -> Done {
@@ -155,7 +189,7 @@ impl Site<'_> {
         self.without_output(job, tries, why, Ended { rc: RC_TIMEOUT, timed_out: true });
         let result = CheckResult { timed_out: true, ..result(job, tries, None, why.to_owned()) };
         (self.tell)(&Progress::Ended(&result));
-        Done { result, refusal: None, rc: RC_TIMEOUT, ran: tries > 1 }
+        Done { result, refusal: None, rc: RC_TIMEOUT, ran: tries > 1, tier: None }
     }
 
     fn without_output(&self, job: Job<'_>, tries: u32, why: &str, ended: Ended) {
@@ -164,14 +198,14 @@ impl Site<'_> {
         self.both(job, tries, &entry);
     }
 
-    fn write_down(&self, job: Job<'_>, tries: u32, report: &GroupReport) {
+    fn write_down(&self, job: Job<'_>, tries: u32, report: &GroupReport, streams: &(Vec<u8>, Vec<u8>)) {
         let not_started;
         let (stdout, stderr) = match &report.ending {
             Ending::CouldNotStart(why) => {
                 not_started = format!("{why}\n");
                 (&b""[..], not_started.as_bytes())
             }
-            _ => streams(report),
+            _ => (&*streams.0, &*streams.1),
         };
         self.both(job, tries, &Entry { command: job.command, stdout, stderr, ended: ended(report) });
     }
@@ -183,51 +217,64 @@ impl Site<'_> {
         self.record.entry(stage, entry);
     }
 
-    fn result(&self, job: Job<'_>, tries: u32, report: &GroupReport) -> Result<CheckResult, ChecksError> {
-        let log = self.logs.as_ref().map(|logs| logs.keep(job, report)).transpose()?;
+    fn result(&self, job: Job<'_>, tries: u32, report: &GroupReport) -> CheckResult {
         let excerpt = match &report.ending {
             Ending::CouldNotStart(why) => why.clone(),
             _ => excerpt(&report.output.bytes),
         };
-        let timed_out = report.ending == Ending::TimedOut;
+        let exit_code = match report.ending {
+            Ending::Exited(code) => Some(code),
+            _ => None,
+        };
         let mut result = CheckResult {
             duration_ms: u64::try_from(report.duration.as_millis()).unwrap_or(u64::MAX),
-            timed_out,
-            log,
-            ..result(job, tries, report.exit_code.filter(|_| !timed_out), excerpt)
+            timed_out: report.ending == Ending::TimedOut,
+            log: self.logs.as_ref().and_then(|logs| logs.kept(job, report)),
+            limit: match report.ending {
+                Ending::OverLimit(kind) => Some(kind),
+                _ => None,
+            },
+            ..result(job, tries, exit_code, excerpt)
         };
-        if !result.passed() && !self.confinement.network {
+        // Without a wall the network was there, whatever was ordered.
+        if !result.passed() && !self.confinement.network && report.tier != Tier::Open {
             result.excerpt = reach::explain(result.excerpt, &report.output.bytes);
         }
-        Ok(result)
+        result
     }
 }
 
 impl Logs {
-    fn name(&self, job: Job<'_>) -> String {
-        format!("check-{}-{}.log", self.attempt, job.before + 1)
+    fn path(&self, job: Job<'_>) -> String {
+        format!("{}/check-{}-{}.log", self.run, self.attempt, job.before + 1)
     }
 
     fn live(&self, job: Job<'_>) -> PathBuf {
-        self.artifacts.absolute(&format!("{}/{}", self.run, self.name(job)))
+        self.artifacts.absolute(&self.path(job))
     }
 
-    fn keep(&self, job: Job<'_>, report: &GroupReport) -> Result<LogRef, ChecksError> {
-        let mut log = self
-            .artifacts
-            .write(&self.run, &self.name(job), &report.output.bytes)
-            .map_err(|err| ChecksError::Unavailable(err.to_string()))?;
-        log.truncated = report.output.truncated;
-        Ok(log)
+    fn kept(&self, job: Job<'_>, report: &GroupReport) -> Option<LogRef> {
+        let log = report.log.clone()?;
+        Some(LogRef { path: self.path(job), sha256: log.sha256, bytes: log.bytes, truncated: log.truncated })
     }
 }
 
-/// Adds what every command of a verification knows about where it is.
-pub(super) fn add_common(env: &mut BTreeMap<String, String>, tree: &Path, artifacts: &Path) {
+/// Adds what every command of a verification knows about where it is, and makes the folder for what it wants to keep.
+///
+/// # Errors
+/// What the file system says.
+pub(super) fn add_common(
+    env: &mut BTreeMap<String, String>,
+    tree: &Path,
+    runtime: &Path,
+) -> std::io::Result<PathBuf> {
+    let given = runtime.join("artifacts");
+    private_dir(&given)?;
     let text = |path: &Path| path.to_string_lossy().into_owned();
     env.insert("FORCE_COLOR".to_owned(), "0".to_owned());
-    env.insert("AIDER_FSM_ARTIFACTS_DIR".to_owned(), text(artifacts));
+    env.insert("AIDER_FSM_ARTIFACTS_DIR".to_owned(), text(&given));
     env.insert("AIDER_FSM_REPO_ROOT".to_owned(), text(tree));
+    Ok(given)
 }
 
 fn judge(plan: &Plan, job: Job<'_>) -> Result<(), Refusal> {
@@ -249,13 +296,9 @@ fn result(job: Job<'_>, tries: u32, exit_code: Option<i32>, excerpt: String) -> 
     }
 }
 
-pub(super) fn streams(report: &GroupReport) -> (&[u8], &[u8]) {
-    (&report.output.bytes, b"")
-}
-
 pub(super) fn ended(report: &GroupReport) -> Ended {
     let rc = match report.ending {
-        Ending::TimedOut | Ending::Stopped => RC_TIMEOUT,
+        Ending::TimedOut | Ending::OverLimit(_) | Ending::Stopped => RC_TIMEOUT,
         Ending::Exited(code) => code,
         Ending::Signalled(signal) => 128 + signal,
         Ending::CouldNotStart(_) => RC_NOT_STARTED,

@@ -33,7 +33,9 @@ pub(super) fn versions(head: Option<&str>, dir: &Path, env: &BTreeMap<String, St
             .collect();
         asked
             .into_iter()
-            .map(|(name, answer)| (name.to_owned(), answer.join().unwrap_or_else(|_| json!({ "found": false }))))
+            .map(|(name, answer)| {
+                (name.to_owned(), answer.join().unwrap_or_else(|_| json!({ "found": false })))
+            })
             .collect()
     });
     json!({ "agentpr": env!("CARGO_PKG_VERSION"), "git_head": head, "tools": tools })
