@@ -23,6 +23,7 @@ use crate::adapters::store::owner::this_process;
 use crate::adapters::store::sqlite::SqliteStore;
 use crate::adapters::worker::Workers;
 use crate::adapters::workspace::{CHANGE_CAP, GitWorkspace, WorkspaceSettings};
+use crate::app::verify::Verifier;
 use crate::app::{App, AppError, OperatorNotifier, Ports, Settings};
 use crate::config::{Config, Origin};
 use crate::domain::policy::Policy;
@@ -89,6 +90,16 @@ impl Wire for Wiring {
             workspace_root,
         };
         Ok(App::new(ports, settings))
+    }
+
+    fn verifier(&self, config: &Config) -> Result<Arc<dyn Verifier>, AppError> {
+        let data_dir = absolute(&config.data_dir.value)?;
+        let workspace_root = absolute(&config.workspace_root.value)?;
+        let supervisor = supervisor(config, [&data_dir, &workspace_root]);
+        let control = ControlRepos::new(data_dir.clone(), Git::new(&config.parent_env));
+        let artifacts = Arc::new(ArtifactStore::new(data_dir.join("artifacts")));
+        let environment = ChildEnvironment::new(data_dir, &config.parent_env, overrides(config)?);
+        Ok(Arc::new(CheckRunner::new(environment, control, artifacts, supervisor)))
     }
 }
 

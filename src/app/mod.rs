@@ -18,6 +18,7 @@ pub mod hold;
 pub mod perform;
 pub mod prompt;
 pub mod submit;
+pub mod verify;
 pub mod views;
 
 use std::path::PathBuf;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use super::check::{CheckOrder, ChecksError};
+use super::check::{CheckOrder, Checks, ChecksError};
 use super::worker::OnStart;
 use crate::domain::confine::{Confinement, ProcessLimits};
 use crate::domain::evidence::{CheckReport, CheckResult};
@@ -75,7 +75,7 @@ pub struct TreeReport {
 
 /// Verifies where a person asks for it.
 #[async_trait]
-pub trait Verifier: Send + Sync {
+pub trait Verifier: Checks {
     /// Carries out the contract, the commands, or what it detects, in the directory itself; nothing it started is left when
     /// it returns or is dropped.
     ///

@@ -7,6 +7,7 @@ use super::error::CliError;
 use super::notify::TokenPrinter;
 use super::ui::Ui;
 use super::{Access, Globals, Wire};
+use crate::app::verify::Verifier;
 use crate::app::views::advice;
 use crate::app::{App, OperatorNotifier};
 use crate::config::{Config, Environment, Origin, Sourced};
@@ -65,6 +66,11 @@ impl<'a> Session<'a> {
             skip_doctor: self.skip_doctor,
             wire: self.wire,
         }
+    }
+
+    /// What verifies directories and carries out logins.
+    pub(super) fn verifier(&self) -> Result<Arc<dyn Verifier>, CliError> {
+        Ok(self.wire.verifier(&self.config)?)
     }
 
     /// Makes the store and opens the app over it, with another ear for tokens.
