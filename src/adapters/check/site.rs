@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -14,9 +15,10 @@ use super::plan::Plan;
 use super::reach;
 use super::record::{Ended, Entry, Record};
 use crate::adapters::process::group::{Ending, GroupOrder, GroupReport, Supervisor};
+use crate::adapters::process::terminal::Terminal;
 use crate::adapters::process::tree::private_dir;
 use crate::domain::command_policy::Refusal;
-use crate::domain::confine::{Confinement, ProcessLimits, Tier};
+use crate::domain::confine::{Confinement, ProcessLimits, SandboxMode, Tier};
 use crate::domain::evidence::{CheckResult, LogRef};
 use crate::domain::id::{AttemptNo, RunId};
 use crate::domain::pipeline::StageSettings;
@@ -36,6 +38,9 @@ const UNATTENDED: [(&str, &str); 4] = [
     ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
     ("PYTHONUNBUFFERED", "1"),
 ];
+
+/// Bytes kept of what a terminal showed.
+const TERMINAL_CAP: usize = 512 * 1024;
 
 /// Exit codes as scripts know them, for what has none of its own.
 const RC_TIMEOUT: i32 = 124;
@@ -112,7 +117,10 @@ impl Site<'_> {
             let mut order = self.order(job, plan.stage(job.stage).1, !plan.is_at_terminal(job.stage));
             order.limits.wall = limit;
             order.log = self.logs.as_ref().map(|logs| logs.live(job));
-            let (report, streams) = self.start(order, stop).await?;
+            let (report, streams) = match plan.is_at_terminal(job.stage) {
+                true => self.start_at_terminal(order, job.command, stop).await?,
+                false => self.start(order, stop).await?,
+            };
             self.write_down(job, tries, &report, &streams);
             if report.ending == Ending::Stopped {
                 return Err(ChecksError::Stopped);
@@ -146,6 +154,35 @@ impl Site<'_> {
         let report = self.supervisor.run(&order, self.started, stop).await;
         let report = report.map_err(|refused| ChecksError::Unavailable(refused.to_string()))?;
         Ok((report, capture.take()))
+    }
+
+    /// Runs what was ordered at this process's terminal, and keeps what was shown there.
+    ///
+    /// It runs in tier 0, where this terminal can be reached at all; nobody is silent too long who reads and types.
+    async fn start_at_terminal(
+        &self,
+        mut order: GroupOrder,
+        command: &str,
+        stop: &CancellationToken,
+    ) -> Result<(GroupReport, (Vec<u8>, Vec<u8>)), ChecksError> {
+        let lost = |err: &dyn std::fmt::Display| ChecksError::Unavailable(format!("no terminal: {err}"));
+        let terminal = Terminal::open().map_err(|err| lost(&err))?;
+        order.args = terminal.arguments(command);
+        order.confinement.mode = SandboxMode::DangerFullAccess;
+        order.limits.silence = None;
+        let ended = Arc::new(AtomicBool::new(false));
+        let (seen, redactor) = (Arc::clone(&ended), self.supervisor.redactor().clone());
+        let relay = tokio::task::spawn_blocking(move || terminal.relay(&redactor, &seen, TERMINAL_CAP));
+        let ran = {
+            // Also when whoever waits goes away: the relay would hold the person's terminal otherwise.
+            let _over = SetOnDrop(&ended);
+            self.start(order, stop).await
+        };
+        let shown = relay.await.map_err(|err| lost(&err))?;
+        let (mut report, (mut stdout, stderr)) = ran?;
+        stdout.extend_from_slice(&shown.bytes);
+        report.output = shown;
+        Ok((report, (stdout, stderr)))
     }
 
     /// The order for a command of a stage, without its times.
@@ -241,6 +278,14 @@ impl Site<'_> {
             result.excerpt = reach::explain(result.excerpt, &report.output.bytes);
         }
         result
+    }
+}
+
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
     }
 }
 

@@ -134,6 +134,11 @@ impl Supervisor {
         Self { launcher, sandbox, redactor }
     }
 
+    /// What takes secrets out of what programs print.
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
     /// What it shuts programs in with.
     pub fn sandbox(&self) -> &super::sandbox::Sandbox {
         &self.sandbox

@@ -22,6 +22,7 @@ pub mod shield;
 pub mod short;
 mod streams;
 pub mod table;
+pub mod terminal;
 pub mod transcript;
 pub mod tree;
 mod usage;
