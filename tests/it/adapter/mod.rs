@@ -8,5 +8,6 @@ mod gate;
 mod path;
 mod prepare;
 mod process;
+mod verify;
 mod worker;
 mod world;
