@@ -1,6 +1,7 @@
 //! The rules of a run, told as cases, as a table, as properties, and as a walk over every state it can be in.
 
 mod attempts;
+mod command_policy;
 mod gate;
 mod holding;
 mod ids;
@@ -10,6 +11,8 @@ mod projection;
 mod properties;
 mod samples;
 mod scenario;
+mod shell;
+mod signal;
 mod steering;
 mod verdict;
 mod walk;
