@@ -1,6 +1,5 @@
 //! What is written down, under the seed's names, and what commands are told.
 
-use agentpr::adapters::process::overrides::Overrides;
 use agentpr::domain::evidence::CheckOutcome;
 use serde_json::Value;
 
@@ -103,7 +102,6 @@ async fn fsm_52_the_folder_of_artifacts_is_hidden_from_git_in_this_clone_alone()
 
 #[tokio::test]
 async fn fsm_44_fsm_48_commands_know_what_they_should_and_no_secret() {
-    assert_eq!(Overrides::default(), Overrides::default());
     let site = Site::new();
     let seen = site.verify("tests: {cmd: env | sort, env: {WORD: given, CI: mine}}\nbenchmark: {run_cmd: env}").await;
     let env = seen.artifact("tests_stdout.txt");

@@ -7,22 +7,31 @@ mod metrics;
 mod order;
 mod pinned;
 
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use agentpr::adapters::artifact::ArtifactStore;
+use agentpr::adapters::check::CheckRunner;
+use agentpr::adapters::process::environment::ChildEnvironment;
+use agentpr::adapters::process::overrides::Overrides;
 use agentpr::domain::confine::ProcessLimits;
 use agentpr::domain::evidence::{CheckOutcome, CheckReport};
 use agentpr::domain::id::RunId;
+use agentpr::ports::artifact::Artifacts;
 use agentpr::ports::check::ChecksError;
 use agentpr::ports::verify::{TreeOrder, TreeReport, Unattended, Verifier};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::world::{World, open, put, run};
+use super::world::{World, open, parent, put, run, supervisor};
 
 /// A directory with a contract, and what verifies it.
 struct Site {
     world: World,
+    checks: CheckRunner,
     tree: PathBuf,
 }
 
@@ -31,7 +40,20 @@ impl Site {
         let world = World::new();
         let tree = world.root.path().join("tree");
         std::fs::create_dir_all(&tree).unwrap();
-        Self { world, tree }
+        let checks = checks(&world, &parent());
+        Self { world, checks, tree }
+    }
+
+    /// The same, with a program of this name before all others.
+    fn with_program(mut self, name: &str, script: &str) -> Self {
+        let bin = self.world.root.path().join("bin");
+        put(&bin.join(name), script);
+        std::fs::set_permissions(bin.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut parent = parent();
+        let path = format!("{}:{}", bin.display(), parent["PATH"]);
+        parent.insert("PATH".to_owned(), path);
+        self.checks = checks(&self.world, &parent);
+        self
     }
 
     fn put(&self, name: &str, text: &str) {
@@ -61,7 +83,7 @@ impl Site {
     }
 
     async fn carry_out(&self, order: &TreeOrder) -> TreeReport {
-        self.world.checks.verify(order, &|_| {}, &CancellationToken::new()).await.unwrap()
+        self.checks.verify(order, &|_| {}, &CancellationToken::new()).await.unwrap()
     }
 
     async fn verify(&self, contract: &str) -> Seen {
@@ -69,8 +91,14 @@ impl Site {
     }
 
     async fn stopped(&self, contract: &str, stop: &CancellationToken) -> Result<TreeReport, ChecksError> {
-        self.world.checks.verify(&self.order(Some(contract)), &|_| {}, stop).await
+        self.checks.verify(&self.order(Some(contract)), &|_| {}, stop).await
     }
+}
+
+fn checks(world: &World, parent: &BTreeMap<String, String>) -> CheckRunner {
+    let environment = ChildEnvironment::new(world.root.path().join("data"), parent, Overrides::default());
+    let artifacts: Arc<dyn Artifacts> = Arc::<ArtifactStore>::clone(&world.artifacts);
+    CheckRunner::new(environment, world.control.clone(), artifacts, supervisor(Vec::new()))
 }
 
 /// What came of a verification.

@@ -42,22 +42,15 @@ async fn fsm_39_the_first_failure_wins_and_is_named() {
 
 #[tokio::test]
 async fn fsm_39_the_cluster_is_written_down_whatever_happened() {
-    let site = Site::new();
-    site.put("bin/kubectl", "#!/bin/sh\necho \"kubectl $*\"\necho said >&2\n");
+    let site = Site::new().with_program("kubectl", "#!/bin/sh\necho \"kubectl $*\"\necho said >&2\n");
     let contract = "
-tests: {cmd: chmod +x bin/kubectl}
 deploy:
   setup_cmd: 'true'
   health_cmd: 'false'
-  env: {PATH: PATHS}
   kubectl_dump: {enabled: true, namespace: web, label_selector: 'app in (a, b)', include_logs: true}
 benchmark: {run_cmd: touch never}
 ";
-    // The reader refuses a contract that names PATH, so the stub comes with the parent's search path.
-    assert!(contract.contains("PATH"));
-    let contract = contract.replace("  env: {PATH: PATHS}\n", "");
-    let site = site.with_program("kubectl", "#!/bin/sh\necho \"kubectl $*\"\necho said >&2\n");
-    let seen = site.verify(&contract).await;
+    let seen = site.verify(contract).await;
     assert_eq!((seen.failed(), site.has("never")), (Some("deploy_health"), false));
     let names = ["nodes", "namespaces", "pods", "all", "events"].map(|name| format!("kubectl_get_{name}"));
     for name in names.iter().map(String::as_str).chain(["kubectl_logs"]) {
@@ -166,4 +159,35 @@ async fn what_commands_leave_to_be_kept_is_kept_and_links_are_not() {
     let seen = site.verify(&format!("tests: {{cmd: '{command}'}}")).await;
     assert_eq!(seen.outcome(), CheckOutcome::Passed, "{seen:?}");
     assert_eq!(listing(&seen.artifacts.join("preflight/files")), ["a/b"]);
+}
+
+#[tokio::test]
+async fn fsm_48_a_command_that_would_wait_for_a_person_is_refused_by_name() {
+    let site = Site::new();
+    let seen = site.verify("tests: {cmds: [touch before, docker login -u x, touch after]}").await;
+    let blocked = seen.report.blocked.clone().unwrap();
+    assert_eq!((seen.outcome(), blocked.code.as_str()), (CheckOutcome::Blocked, "looks_interactive"), "{seen:?}");
+    assert!(blocked.detail.contains("docker login -u x"), "{}", blocked.detail);
+    assert_eq!([site.has("before"), site.has("after")], [true, false]);
+    assert!(seen.artifact("tests_cmd02_try01_result.json").contains("\"rc\": 126"));
+    let site = Site::new().with_program("docker", "#!/bin/sh\nread password\necho \"$*\"\n");
+    let seen = site.verify("tests: {cmd: echo word | docker login -u x --password-stdin}").await;
+    assert_eq!(seen.outcome(), CheckOutcome::Passed, "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_command_against_the_rules_is_refused_and_never_tried_again() {
+    for (contract, code) in [
+        ("tests: {cmd: sudo true, retries: 2}", "blocked_by_policy"),
+        ("security: {mode: system}\ntests: {cmd: rm -rf /, retries: 2}", "blocked_by_policy"),
+        ("security: {allowlist: ['^pytest']}\ntests: {cmd: touch ran}", "blocked_by_allowlist"),
+        ("security: {denylist: [touch]}\ntests: {cmd: touch ran}", "blocked_by_denylist"),
+    ] {
+        let site = Site::new();
+        let seen = site.verify(contract).await;
+        let blocked = seen.report.blocked.clone().unwrap();
+        assert_eq!((blocked.code.as_str(), site.has("ran")), (code, false), "{contract}: {seen:?}");
+        assert_eq!(seen.report.results.len(), 1);
+        assert!(!seen.artifacts.join("preflight/tests_cmd01_try02_cmd.txt").exists());
+    }
 }
