@@ -8,5 +8,7 @@ mod gate;
 mod path;
 mod prepare;
 mod process;
+mod process_limit;
+mod sandbox;
 mod worker;
 mod world;
