@@ -9,6 +9,7 @@ mod path;
 mod prepare;
 mod process;
 mod process_limit;
+mod process_stream;
 mod sandbox;
 mod worker;
 mod world;

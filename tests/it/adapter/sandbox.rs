@@ -103,6 +103,11 @@ impl Place {
         self.supervisor.run(order, &ignore, &CancellationToken::new()).await.unwrap()
     }
 
+    /// Why an order is not carried out.
+    pub(super) async fn refused(&self, order: &GroupOrder) -> String {
+        self.supervisor.run(order, &ignore, &CancellationToken::new()).await.unwrap_err().0
+    }
+
     /// Runs a line of shell, says what it printed, and makes sure that it came to its end by itself.
     pub(super) async fn sh(&self, line: &str) -> String {
         let report = self.run(&self.order(Path::new("/bin/sh"), &["-c", line])).await;
