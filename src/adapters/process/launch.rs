@@ -17,6 +17,10 @@ use std::process::{Command, ExitCode};
 use rustix::fs::MemfdFlags;
 use rustix::io::FdFlags;
 use rustix::process::{Resource, Rlimit, setrlimit, setsid};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, capabilities, capability_is_in_bounding_set,
+    remove_capability_from_bounding_set, set_capabilities,
+};
 use serde::{Deserialize, Serialize};
 
 use super::handshake::{began, failed};
@@ -96,7 +100,7 @@ fn outer(order: &OsStr, program: &OsStr, rest: &[OsString]) -> ExitCode {
     }
     match &order.wall {
         Wall::Open => become_program(&order.number, program, rest),
-        Wall::Landlock(rules) => match landlock::shut_in(rules) {
+        Wall::Landlock(rules) => match give_up_capabilities().and_then(|()| landlock::shut_in(rules)) {
             Ok(()) => become_program(&order.number, program, rest),
             Err(why) => give_up(&order.number, &why),
         },
@@ -138,6 +142,27 @@ fn prepare(order: &LaunchOrder) -> Result<(), String> {
             .map_err(|err| refused("privileges cannot be given up", err))?;
     }
     Ok(())
+}
+
+/// Takes root's capabilities away for good: with them it could look into other programs past Landlock (`CAP_PERFMON` reads any
+/// `/proc/PID/environ` since Linux 6.14). Who has none keeps having none, since no new privileges can be had.
+fn give_up_capabilities() -> Result<(), String> {
+    let refused = |err: rustix::io::Errno| format!("capabilities cannot be given up: {err}");
+    let held = capabilities(None).map_err(refused)?;
+    if held.effective.contains(CapabilitySet::SETPCAP) {
+        for capability in CapabilitySet::all().iter() {
+            // A kernel older than this list does not know the last ones.
+            if capability_is_in_bounding_set(capability).unwrap_or(false) {
+                remove_capability_from_bounding_set(capability).map_err(refused)?;
+            }
+        }
+    }
+    if held.permitted.is_empty() && held.inheritable.is_empty() {
+        return Ok(());
+    }
+    let none = CapabilitySet::empty();
+    let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    set_capabilities(None, sets).map_err(refused)
 }
 
 /// Lowers a limit, soft and hard; one that is lower already stays.

@@ -88,7 +88,7 @@ impl Sandbox {
 
 /// Gives the program caches of its own where it may download: behind a wall the shared ones cannot be written.
 ///
-/// Without the network the shared ones stay, so that what is in them can be used. Cargo's configuration is taken along, for it names
+/// Without the network the shared ones stay, so that what is in them can be used, and Cargo is told to ask nobody. Cargo's configuration is taken along, for it names
 /// the mirrors; its credentials are not.
 pub(in crate::adapters::process) fn own_caches(
     tier: Tier,
@@ -96,7 +96,11 @@ pub(in crate::adapters::process) fn own_caches(
     runtime: &Path,
     network: bool,
 ) {
-    if tier == Tier::Open || !network {
+    if tier == Tier::Open {
+        return;
+    }
+    if !network {
+        env.insert("CARGO_NET_OFFLINE".to_owned(), "true".to_owned());
         return;
     }
     for (variable, folder) in [("CARGO_HOME", "cargo"), ("GOPATH", "go")] {
