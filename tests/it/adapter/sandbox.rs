@@ -95,6 +95,7 @@ impl Place {
             grace: Duration::from_millis(300),
             log: Some(self.at("data/artifacts/log")),
             lines: None,
+            sink: None,
         }
     }
 

@@ -31,7 +31,10 @@ benchmark: {run_cmd: 'echo {} > metrics.json', metrics_path: metrics.json}
     for stage in ["tests", "deploy_setup", "deploy_health", "benchmark", "deploy_teardown"] {
         wanted.push(format!("preflight/{stage}_summary.json"));
     }
-    wanted.extend(["deploy_teardown_warning.txt", "metrics.json", "summary.json"].map(|name| format!("preflight/{name}")));
+    wanted.extend(
+        ["deploy_teardown_warning.txt", "metrics.json", "summary.json"]
+            .map(|name| format!("preflight/{name}")),
+    );
     wanted.sort();
     assert_eq!(listing(&seen.artifacts), wanted);
     assert!(seen.artifacts.starts_with(site.tree.canonicalize().unwrap().join(".aider_fsm/artifacts")));
@@ -103,12 +106,21 @@ async fn fsm_52_the_folder_of_artifacts_is_hidden_from_git_in_this_clone_alone()
 #[tokio::test]
 async fn fsm_44_fsm_48_commands_know_what_they_should_and_no_secret() {
     let site = Site::new();
-    let seen = site.verify("tests: {cmd: env | sort, env: {WORD: given, CI: mine}}\nbenchmark: {run_cmd: env}").await;
+    let seen = site
+        .verify("tests: {cmd: env | sort, env: {WORD: given, CI: mine}}\nbenchmark: {run_cmd: env}")
+        .await;
     let env = seen.artifact("tests_stdout.txt");
     let root = site.tree.canonicalize().unwrap();
     let root = format!("AIDER_FSM_REPO_ROOT={}\n", root.display());
-    let wanted = ["GIT_TERMINAL_PROMPT=0\n", "PIP_DISABLE_PIP_VERSION_CHECK=1\n", "PYTHONUNBUFFERED=1\n", "WORD=given\n"];
-    for line in wanted.into_iter().chain(["CI=mine\n", "AIDER_FSM_STAGE=tests\n", "AIDER_FSM_ARTIFACTS_DIR=/", &root]) {
+    let wanted = [
+        "GIT_TERMINAL_PROMPT=0\n",
+        "PIP_DISABLE_PIP_VERSION_CHECK=1\n",
+        "PYTHONUNBUFFERED=1\n",
+        "WORD=given\n",
+    ];
+    for line in
+        wanted.into_iter().chain(["CI=mine\n", "AIDER_FSM_STAGE=tests\n", "AIDER_FSM_ARTIFACTS_DIR=/", &root])
+    {
         assert!(env.contains(line), "{line}: {env}");
     }
     let benchmark = seen.artifact("benchmark_stdout.txt");

@@ -75,7 +75,8 @@ benchmark: {run_cmd: 'touch never'}
 async fn fsm_36_one_command_never_takes_longer_than_the_rules_say() {
     let site = Site::new();
     let begun = Instant::now();
-    let seen = site.verify("{security: {max_cmd_seconds: 1}, tests: {cmd: sleep 30, timeout_seconds: 20}}").await;
+    let seen =
+        site.verify("{security: {max_cmd_seconds: 1}, tests: {cmd: sleep 30, timeout_seconds: 20}}").await;
     assert!(begun.elapsed() < Duration::from_secs(4) && seen.report.results[0].timed_out);
 }
 
@@ -83,8 +84,9 @@ async fn fsm_36_one_command_never_takes_longer_than_the_rules_say() {
 async fn a_stop_ends_the_command_and_takes_down_what_was_brought_up() {
     let site = Site::new();
     let sleep = unique();
-    let contract =
-        format!("deploy: {{setup_cmd: 'touch up; sleep {sleep}', health_cmd: 'true', teardown_cmd: touch down}}");
+    let contract = format!(
+        "deploy: {{setup_cmd: 'touch up; sleep {sleep}', health_cmd: 'true', teardown_cmd: touch down}}"
+    );
     let stop = CancellationToken::new();
     let watch = async {
         until("the setup runs", || site.has("up")).await;

@@ -50,7 +50,8 @@ async fn fsm_33_measurements_written_anew_pass_and_are_kept() {
 
 #[tokio::test]
 async fn fsm_33_each_fault_of_measurements_has_its_message() {
-    let deep = format!("printf '%s' '{{\"score\": {}1{}}}' > out/metrics.json", "[".repeat(40), "]".repeat(40));
+    let deep =
+        format!("printf '%s' '{{\"score\": {}1{}}}' > out/metrics.json", "[".repeat(40), "]".repeat(40));
     let table = [
         ("true", "metrics_file_missing: out/metrics.json", false),
         ("printf '{' > out/metrics.json", "invalid_json: ", true),

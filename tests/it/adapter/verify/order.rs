@@ -22,7 +22,9 @@ async fn fsm_39_stages_run_in_order() {
     assert_eq!((seen.outcome(), seen.report.source), (CheckOutcome::Passed, CheckSource::Contract));
     assert_eq!(site.text("log"), "auth\ntests\nsetup\nhealth\nbenchmark\nteardown\n");
     let summary = seen.summary();
-    for rc in ["auth_rc", "test_rc", "deploy_setup_rc", "deploy_health_rc", "benchmark_rc", "deploy_teardown_rc"] {
+    for rc in
+        ["auth_rc", "test_rc", "deploy_setup_rc", "deploy_health_rc", "benchmark_rc", "deploy_teardown_rc"]
+    {
         assert_eq!(summary[rc], 0, "{rc}");
     }
     assert_eq!(summary["ok"], true);
@@ -36,7 +38,10 @@ async fn fsm_39_the_first_failure_wins_and_is_named() {
     assert_eq!(site.text("log"), "auth\ntests\nsetup\nteardown\n");
     assert_eq!(seen.report.results.last().unwrap().exit_code, Some(7));
     let summary = seen.summary();
-    assert_eq!((&summary["failed_stage"], &summary["deploy_health_rc"]), (&"deploy_health".into(), &7.into()));
+    assert_eq!(
+        (&summary["failed_stage"], &summary["deploy_health_rc"]),
+        (&"deploy_health".into(), &7.into())
+    );
     assert!(summary["benchmark_rc"].is_null());
 }
 
@@ -87,14 +92,21 @@ async fn f14_fsm_35_the_teardown_follows_its_policy() {
 async fn f14_fsm_35_no_teardown_without_a_setup_that_began() {
     for setup in ["{cmd: 'false'}", "{cmd: 'true'}"] {
         let site = Site::new();
-        let deploy = if setup.contains("false") { "setup_cmd: touch up" } else { "setup_cmd: x, workdir: nowhere" };
+        let deploy =
+            if setup.contains("false") { "setup_cmd: touch up" } else { "setup_cmd: x, workdir: nowhere" };
         let contract = format!("tests: {setup}\ndeploy: {{{deploy}, teardown_cmd: touch down}}");
         let seen = site.verify(&contract).await;
         assert_eq!((seen.outcome(), site.has("down")), (CheckOutcome::Failed, false), "{contract}");
     }
     let site = Site::new();
-    let seen = site.verify("tests: {cmd: 'true'}\ndeploy: {setup_cmd: touch up; false, teardown_cmd: touch down}").await;
-    assert_eq!((seen.failed(), site.has("down")), (Some("deploy_setup"), true), "a setup that failed had begun");
+    let seen = site
+        .verify("tests: {cmd: 'true'}\ndeploy: {setup_cmd: touch up; false, teardown_cmd: touch down}")
+        .await;
+    assert_eq!(
+        (seen.failed(), site.has("down")),
+        (Some("deploy_setup"), true),
+        "a setup that failed had begun"
+    );
 }
 
 #[tokio::test]
@@ -107,7 +119,11 @@ async fn f14_fsm_35_a_failing_teardown_is_a_warning_and_no_failure() {
     assert!(warning.starts_with("teardown_failed: `echo x >> tries; exit 4` ended with 4"), "{warning}");
     assert_eq!(seen.summary()["warnings"][0], warning.as_str());
     assert!(seen.artifact("deploy_teardown_warning.txt").contains("ended with 4"));
-    assert_eq!((site.text("tries").as_str(), site.has("down")), ("x\n", true), "once, and the rest all the same");
+    assert_eq!(
+        (site.text("tries").as_str(), site.has("down")),
+        ("x\n", true),
+        "once, and the rest all the same"
+    );
 }
 
 #[tokio::test]
@@ -130,7 +146,8 @@ async fn fsm_32_nothing_to_run_is_no_pass() {
 async fn given_commands_take_the_place_of_the_contracts_tests_and_keep_their_settings() {
     let site = Site::new();
     site.put("inner/here", "");
-    let contract = "tests: {cmd: touch never, workdir: inner, env: {WORD: kept}}\ndeploy: {setup_cmd: touch up}";
+    let contract =
+        "tests: {cmd: touch never, workdir: inner, env: {WORD: kept}}\ndeploy: {setup_cmd: touch up}";
     let mut order = site.order(Some(contract));
     order.commands = vec!["test -e here && echo $WORD".to_owned()];
     let seen = Seen::of(site.carry_out(&order).await);
@@ -166,7 +183,11 @@ async fn fsm_48_a_command_that_would_wait_for_a_person_is_refused_by_name() {
     let site = Site::new();
     let seen = site.verify("tests: {cmds: [touch before, docker login -u x, touch after]}").await;
     let blocked = seen.report.blocked.clone().unwrap();
-    assert_eq!((seen.outcome(), blocked.code.as_str()), (CheckOutcome::Blocked, "looks_interactive"), "{seen:?}");
+    assert_eq!(
+        (seen.outcome(), blocked.code.as_str()),
+        (CheckOutcome::Blocked, "looks_interactive"),
+        "{seen:?}"
+    );
     assert!(blocked.detail.contains("docker login -u x"), "{}", blocked.detail);
     assert_eq!([site.has("before"), site.has("after")], [true, false]);
     assert!(seen.artifact("tests_cmd02_try01_result.json").contains("\"rc\": 126"));

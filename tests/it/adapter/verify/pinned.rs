@@ -59,7 +59,11 @@ async fn fsm_24_the_pinned_contract_counts_and_not_the_one_in_the_commit() {
     let pinned = Pinned::new(&[("pipeline.yml", "tests: {cmd: 'false'}"), ("a", "1\n")]).await;
     let order = pinned.order("tests: {cmd: cat a}");
     let report = pinned.check(&order).await;
-    assert_eq!((report.outcome(), report.source), (CheckOutcome::Passed, CheckSource::Contract), "{report:?}");
+    assert_eq!(
+        (report.outcome(), report.source),
+        (CheckOutcome::Passed, CheckSource::Contract),
+        "{report:?}"
+    );
     assert_eq!(report.contract, order.contract.as_ref().map(|spec| spec.sha256.clone()));
     let log = report.results[0].log.clone().unwrap();
     assert_eq!(log.path, format!("{}/check-2-1.log", pinned.run));
