@@ -6,6 +6,7 @@ mod output;
 mod signal;
 mod step;
 mod verb;
+mod verify;
 
 use crate::harness::{Answer, Sandbox};
 

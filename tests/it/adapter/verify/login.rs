@@ -25,11 +25,11 @@ async fn f15_fsm_37_an_interactive_login_is_refused_up_front_without_a_person() 
 #[tokio::test]
 async fn f26_fsm_38_a_guided_login_has_a_terminal_and_leaves_its_output() {
     let site = Site::new();
-    let mut order = site.order(Some(&CONTRACT.replace("&& touch", "&& echo 'Welcome, you' && touch")));
+    let mut order = site.order(Some(&CONTRACT.replace("&& touch", "&& echo Welcome && touch")));
     order.unattended = Unattended::Guided;
     let seen = Seen::of(site.carry_out(&order).await);
     assert_eq!(seen.outcome(), CheckOutcome::Passed, "{seen:?}");
     assert!(site.text("where").starts_with("/dev/pts/"));
-    assert!(seen.artifact("auth_cmd01_try01_stdout.txt").contains("Welcome, you"));
+    assert!(seen.artifact("auth_cmd01_try01_stdout.txt").contains("Welcome"));
     assert!(seen.artifact("auth_result.json").contains("\"rc\": 0"));
 }
