@@ -4,6 +4,7 @@
 //! Nothing an agent left lying around takes part: the checkout, the home and the caches are made for this run of the checks
 //! and removed after it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +17,8 @@ use crate::adapters::process::group::Supervisor;
 use crate::adapters::process::tree::private_dir;
 use crate::adapters::yaml;
 use crate::domain::evidence::{CheckReport, CheckSource};
-use crate::domain::pipeline::Problem;
+use crate::domain::id::Digest;
+use crate::domain::pipeline::{Pipeline, Problem};
 use crate::domain::verification::Blocked;
 use crate::ports::artifact::Artifacts;
 use crate::ports::check::{CheckOrder, Checks, ChecksError, Contract};
@@ -232,7 +234,7 @@ async fn keep_facts(
     loaded: Option<&Loaded>,
     head: Option<String>,
     dir: &Path,
-    env: &std::collections::BTreeMap<String, String>,
+    env: &BTreeMap<String, String>,
 ) -> Result<(), ChecksError> {
     if let Some(loaded) = loaded {
         record.write("pipeline.yml", &loaded.bytes);
@@ -249,10 +251,11 @@ fn nothing_ran(record: &Record, mut report: CheckReport, blocked: Blocked) -> Ch
     report
 }
 
-fn pair(loaded: Option<Loaded>) -> Option<(crate::domain::pipeline::Pipeline, crate::domain::id::Digest)> {
+fn pair(loaded: Option<Loaded>) -> Option<(Pipeline, Digest)> {
     loaded.map(|loaded| (loaded.pipeline, loaded.digest))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to `map_err`, which passes by value")]
 fn unavailable(err: std::io::Error) -> ChecksError {
     ChecksError::Unavailable(err.to_string())
 }

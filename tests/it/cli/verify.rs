@@ -2,8 +2,19 @@
 
 use std::io::Write;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use agentpr::app::execute::By;
+use agentpr::app::{App, OperatorNotifier};
+use agentpr::config::{Config, Flags};
+use agentpr::daemon::Wiring;
+use agentpr::domain::actor::Actor;
+use agentpr::domain::command::Command;
+use agentpr::domain::gate::PrRequest;
+use agentpr::domain::id::RunId;
+use agentpr::domain::verification::PinnedSpec;
+use agentpr::surfaces::cli::{Access, Wire};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -135,4 +146,51 @@ fn auth_says_what_is_missing() {
     let document = sandbox.agentpr(&["auth", "r1", "--json"]).code(2).json();
     assert!(document["error"].as_str().unwrap().contains("no verification contract"), "{document}");
     let _nobody = sandbox.agentpr(&["auth", "nobody"]).code(4);
+}
+
+/// Hears nothing.
+struct Deaf;
+
+impl OperatorNotifier for Deaf {
+    fn token_issued(&self, _: &RunId, _: &PrRequest, _: &str) {}
+}
+
+/// The app over a sandbox's store, as the program itself puts it together.
+fn app(sandbox: &Sandbox) -> App {
+    let environment = [("AGENTPR_DATA_DIR", sandbox.path().join("data"))];
+    let environment = environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    let config = Config::load(&Flags::default(), &environment).unwrap();
+    Wiring.open(&config, Access::Write, Arc::new(Deaf)).unwrap()
+}
+
+#[test]
+fn f26_fsm_38_auth_logs_in_at_a_terminal_and_puts_the_grant_on_record() {
+    let sandbox = Sandbox::new();
+    let _remote = sandbox.with_remote("o", "r", &[("a", "1\n")]);
+    let created = ["create-run", "--owner", "o", "--repo", "r", "--prompt-version", "v1", "--run-id", "r1"];
+    let _created = sandbox.agentpr(&created).ok();
+    let _begun = sandbox.agentpr(&["start-discovery", "--run-id", "r1"]).ok();
+    let _prepared = sandbox.agentpr(&["run-prepare", "--run-id", "r1"]).ok();
+    let contract =
+        b"auth: {cmd: 'test -t 0 && test -e a && read word && test \"$word\" = hush', interactive: true}";
+    let (app, run) = (app(&sandbox), RunId::new("r1").unwrap());
+    let kept = app.artifacts().write(&run, "pinned.yml", contract).unwrap();
+    let spec = PinnedSpec { origin: "pipeline.yml".to_owned(), sha256: kept.sha256, copy: kept.path };
+    let by = By::actor(Actor::cli("ada"));
+    app.execute(&run, &Command::PinVerifySpec { spec: Some(spec) }, &by).unwrap();
+
+    let typed = |word: &str| {
+        let mut child = sandbox.command(&["auth", "r1", "--json"]).stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(word.as_bytes()).unwrap();
+        finish(child)
+    };
+    let document = typed("wrong\n").code(1).json();
+    assert_eq!(document["code"], "login_failed", "{document}");
+    assert!(!app.run(&run).unwrap().auth_granted);
+    let document = typed("hush\n").ok().json();
+    assert_eq!(document["auth_granted"], true, "{document}");
+    assert!(document["next"].as_str().unwrap().ends_with("retry r1"), "{document}");
+    assert!(app.run(&run).unwrap().auth_granted);
+    let result = app.artifacts().read_tail("r1/auth/auth_result.json", 1_000).unwrap();
+    assert!(String::from_utf8(result).unwrap().contains("\"rc\": 0"));
 }

@@ -1,5 +1,6 @@
 //! Times: every one of them caps the command that runs, and nothing of it is left.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use agentpr::domain::evidence::CheckOutcome;
@@ -12,8 +13,8 @@ use super::{Site, alive};
 
 /// A number of seconds that no other test sleeps for.
 fn unique() -> String {
-    let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos();
-    format!("61.{}{nanos}", std::process::id())
+    static NUMBERS: AtomicU32 = AtomicU32::new(0);
+    format!("61.{}{}", std::process::id(), NUMBERS.fetch_add(1, Ordering::Relaxed))
 }
 
 #[tokio::test]
