@@ -10,6 +10,7 @@ use super::record::Record;
 use super::site::{self, Site};
 use super::{CheckRunner, Seen, exclude, keep_facts, nothing_ran, pair, sequence, unavailable};
 use crate::adapters::git::program::Git;
+use crate::adapters::process::redact::Redactor;
 use crate::adapters::process::tree::private_dir;
 use crate::domain::evidence::{CheckReport, CheckSource};
 use crate::domain::policy::CommandMode;
@@ -32,11 +33,12 @@ pub(super) async fn verify(
     let out_dir =
         loaded.as_ref().ok().and_then(Option::as_ref).and_then(|found| found.pipeline.out_dir.clone());
     let (hidden, wanted, around) = (tree.clone(), order.clone(), tree.clone());
+    let redactor = runner.supervisor.redactor().clone();
     let base = blocking(move || {
         if let Err(err) = exclude::hide(&hidden) {
             tracing::warn!(%err, "`.aider_fsm/` cannot be kept out of `git status`");
         }
-        open_record(&around, &wanted, out_dir.as_deref())
+        open_record(&around, &wanted, out_dir.as_deref(), &redactor)
     })
     .await?;
     let record = base.inner("preflight").map_err(unavailable)?;
@@ -110,7 +112,12 @@ async fn in_tree(
 }
 
 /// Opens the directory of artifacts: the person's, the contract's, or the usual one.
-fn open_record(tree: &Path, order: &TreeOrder, out_dir: Option<&str>) -> Result<Record, ChecksError> {
+fn open_record(
+    tree: &Path,
+    order: &TreeOrder,
+    out_dir: Option<&str>,
+    redactor: &Redactor,
+) -> Result<Record, ChecksError> {
     let id = Path::new(order.id.as_str());
     let (root, relative) = match &order.artifacts {
         Some(given) => {
@@ -119,7 +126,7 @@ fn open_record(tree: &Path, order: &TreeOrder, out_dir: Option<&str>) -> Result<
         }
         None => (tree.to_owned(), Path::new(out_dir.unwrap_or(PLACE)).join(id)),
     };
-    Record::below(&root, &relative).map_err(|err| {
+    Record::below(&root, &relative, redactor).map_err(|err| {
         let place = root.join(&relative);
         ChecksError::Unavailable(format!(
             "artifacts cannot be written to `{}`: {err}; name another place with `--artifacts-dir DIR`",

@@ -120,7 +120,8 @@ impl CheckRunner {
             Work::Login => "auth".to_owned(),
         };
         private_dir(&run_dir).map_err(unavailable)?;
-        let record = Record::below(&run_dir, Path::new(&name)).map_err(unavailable)?;
+        let record =
+            Record::below(&run_dir, Path::new(&name), self.supervisor.redactor()).map_err(unavailable)?;
         let loaded = match &order.contract {
             None => None,
             Some(spec) => match contract::pinned(&*self.artifacts, spec) {
@@ -237,7 +238,7 @@ async fn keep_facts(
     env: &BTreeMap<String, String>,
 ) -> Result<(), ChecksError> {
     if let Some(loaded) = loaded {
-        record.write("pipeline.yml", &loaded.bytes);
+        record.exactly("pipeline.yml", &loaded.bytes);
     }
     let (dir, env) = (dir.to_owned(), env.clone());
     let found = blocking(move || Ok(versions::versions(head.as_deref(), &dir, &env))).await?;

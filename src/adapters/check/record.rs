@@ -11,6 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, open, openat, unlinkat};
 use serde_json::{Value, json};
 
+use crate::adapters::process::redact::Redactor;
 use crate::domain::verification::Stage;
 
 /// Characters of a text that are kept; the seed's number.
@@ -39,14 +40,16 @@ pub(super) struct Entry<'a> {
 pub(super) struct Record {
     path: PathBuf,
     dir: OwnedFd,
+    redactor: Redactor,
 }
 
 impl Record {
     /// Makes and opens `relative` below `root`, following no link on the way.
+    /// What `redactor` knows is in none of its files.
     ///
     /// # Errors
     /// What the file system says; a link on the way is an error.
-    pub(super) fn below(root: &Path, relative: &Path) -> io::Result<Self> {
+    pub(super) fn below(root: &Path, relative: &Path, redactor: &Redactor) -> io::Result<Self> {
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
         let mut dir = open(root, flags, Mode::empty())?;
         for part in relative.components() {
@@ -59,7 +62,7 @@ impl Record {
             }
             dir = openat(&dir, name, flags | OFlags::NOFOLLOW, Mode::empty())?;
         }
-        Ok(Self { path: root.join(relative), dir })
+        Ok(Self { path: root.join(relative), dir, redactor: redactor.clone() })
     }
 
     /// The directory inside this one.
@@ -70,7 +73,7 @@ impl Record {
         }
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let dir = openat(&self.dir, name, flags, Mode::empty())?;
-        Ok(Self { path: self.path.join(name), dir })
+        Ok(Self { path: self.path.join(name), dir, redactor: self.redactor.clone() })
     }
 
     /// Where it lies.
@@ -110,8 +113,17 @@ impl Record {
         }
     }
 
-    /// Writes bytes as they are.
+    /// Writes bytes without the secrets in them.
     pub(super) fn write(&self, name: &str, bytes: &[u8]) {
+        let mut safe = Vec::with_capacity(bytes.len());
+        let mut redacting = self.redactor.stream();
+        redacting.push(bytes, &mut safe);
+        redacting.finish(&mut safe);
+        self.exactly(name, &safe);
+    }
+
+    /// Writes bytes as they are: for the contract, whose digest is on record.
+    pub(super) fn exactly(&self, name: &str, bytes: &[u8]) {
         if let Err(err) = self.write_new(name, bytes) {
             tracing::warn!(path = %self.path.join(name).display(), %err, "an artifact could not be written");
         }

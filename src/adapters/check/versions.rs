@@ -10,9 +10,8 @@ use serde_json::{Map, Value, json};
 use crate::adapters::process::short::{ShortOrder, run_short};
 
 /// The programs and the question that each answers without changing anything. `docker version` asks its server too.
-const TOOLS: [(&str, &[&str]); 5] = [
+const TOOLS: [(&str, &[&str]); 4] = [
     ("git", &["--version"]),
-    ("python3", &["--version"]),
     ("docker", &["version"]),
     ("kubectl", &["version", "--client"]),
     ("helm", &["version"]),

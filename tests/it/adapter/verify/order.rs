@@ -1,5 +1,6 @@
 //! The order of stages, the first failure, the teardown, the rules of commands, and where they run.
 
+use agentpr::domain::confine::{Confinement, SandboxMode, Tier};
 use agentpr::domain::evidence::{CheckOutcome, CheckSource};
 
 use super::{Seen, Site, listing};
@@ -210,5 +211,25 @@ async fn a_command_against_the_rules_is_refused_and_never_tried_again() {
         assert_eq!((blocked.code.as_str(), site.has("ran")), (code, false), "{contract}: {seen:?}");
         assert_eq!(seen.report.results.len(), 1);
         assert!(!seen.artifacts.join("preflight/tests_cmd01_try02_cmd.txt").exists());
+    }
+}
+
+#[tokio::test]
+async fn a_failure_behind_a_closed_network_says_so() {
+    let site = Site::new();
+    let command = "echo 'curl: (6) Could not resolve host: example.invalid' >&2; exit 6";
+    for (network, told) in [(false, true), (true, false)] {
+        let contract = format!("security: {{network: {network}}}\ntests: {{cmd: \"{command}\"}}");
+        let mut order = site.order(Some(&contract));
+        order.confinement = Confinement { mode: SandboxMode::Auto, required: Tier::Open, network: false };
+        let seen = Seen::of(site.carry_out(&order).await);
+        assert_eq!(seen.outcome(), CheckOutcome::Failed, "{seen:?}");
+        if seen.report.tier == Some(Tier::Open) {
+            eprintln!("skipped: no sandbox found");
+            return;
+        }
+        let excerpt = &seen.report.results[0].excerpt;
+        assert!(excerpt.contains("Could not resolve host"), "{excerpt}");
+        assert_eq!(excerpt.contains("the network is off"), told, "{excerpt}");
     }
 }
