@@ -12,10 +12,17 @@ use super::record::Record;
 /// The folder in the artifacts.
 const FOLDER: &str = "files";
 
-/// Files that are kept, bytes of one, and folders in folders.
+/// Files that are kept, bytes of all of them, bytes of one, and folders in folders.
 const FILES: usize = 200;
+const ALL_BYTES: u64 = 64 * 1024 * 1024;
 const BYTES: u64 = 10 * 1024 * 1024;
 const DEPTH: usize = 4;
+
+/// What may still be copied.
+struct Left {
+    files: usize,
+    bytes: u64,
+}
 
 /// Copies regular files, as many as are allowed; links and everything else stay behind.
 pub(super) fn gather(given: &Path, record: &Record) {
@@ -23,14 +30,14 @@ pub(super) fn gather(given: &Path, record: &Record) {
     if is_empty {
         return;
     }
-    let mut left = FILES;
+    let mut left = Left { files: FILES, bytes: ALL_BYTES };
     let copied = record.inner(FOLDER).and_then(|folder| copy(given, &folder, DEPTH, &mut left));
     if let Err(err) = copied {
         tracing::warn!(path = %given.display(), %err, "not all files that checks left are kept");
     }
 }
 
-fn copy(from: &Path, to: &Record, depth: usize, left: &mut usize) -> io::Result<()> {
+fn copy(from: &Path, to: &Record, depth: usize, left: &mut Left) -> io::Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let name = entry.file_name();
@@ -39,11 +46,13 @@ fn copy(from: &Path, to: &Record, depth: usize, left: &mut usize) -> io::Result<
         if found.is_dir() && depth > 1 {
             copy(&entry.path(), &to.inner(name)?, depth - 1, left)?;
         } else if found.is_file() {
-            *left = left.checked_sub(1).ok_or_else(|| io::Error::other("they are too many"))?;
+            left.files = left.files.checked_sub(1).ok_or_else(|| io::Error::other("they are too many"))?;
             let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).unwrap_or(0);
             let file = OpenOptions::new().read(true).custom_flags(flags).open(entry.path())?;
             let mut bytes = Vec::new();
             file.take(BYTES).read_to_end(&mut bytes)?;
+            let bytes_left = left.bytes.checked_sub(bytes.len() as u64);
+            left.bytes = bytes_left.ok_or_else(|| io::Error::other("they are too large"))?;
             to.write(name, &bytes);
         }
     }

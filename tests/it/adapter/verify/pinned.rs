@@ -115,3 +115,24 @@ tests: {cmd: grep -q key $HOME/.tool/login}
     let report = pinned.check(&order).await;
     assert_eq!((report.outcome(), report.results.len()), (CheckOutcome::Passed, 1), "{report:?}");
 }
+
+#[tokio::test]
+async fn fsm_49_each_round_of_a_run_has_its_own_tree() {
+    let pinned = Pinned::new(&[("a", "1\n")]).await;
+    let mut order = pinned.order("tests: {cmd: cat a}");
+    for attempt in [1, 2] {
+        order.attempt = AttemptNo(attempt);
+        assert_eq!(pinned.check(&order).await.outcome(), CheckOutcome::Passed);
+    }
+    let mut wanted = vec!["check-1-1.log".to_owned(), "check-2-1.log".to_owned(), "spec.yml".to_owned()];
+    for attempt in [1, 2] {
+        let names = ["pipeline.yml", "summary.json", "tests_summary.json", "versions.json"];
+        wanted.extend(names.map(|name| format!("verify-{attempt}/{name}")));
+        for prefix in ["tests", "tests_cmd01_try01"] {
+            let ends = ["cmd.txt", "result.json", "stderr.txt", "stdout.txt"];
+            wanted.extend(ends.map(|end| format!("verify-{attempt}/{prefix}_{end}")));
+        }
+    }
+    wanted.sort();
+    assert_eq!(listing(&pinned.world.artifacts.absolute(pinned.run.as_str())), wanted);
+}
