@@ -13,13 +13,18 @@ use crate::adapters::git::remote::Remotes;
 use crate::adapters::local::GitLocalRepos;
 use crate::adapters::probe::{ProbeSettings, SystemProbe};
 use crate::adapters::process::environment::ChildEnvironment;
+use crate::adapters::process::group::Supervisor;
+pub use crate::adapters::process::launch::entry as launch;
 use crate::adapters::process::overrides::Overrides;
+use crate::adapters::process::redact::{Redactor, secrets_of};
+use crate::adapters::process::sandbox::{Sandbox, SandboxSettings};
 pub use crate::adapters::process::shield::close_to_neighbours;
 use crate::adapters::random::SystemRandom;
 use crate::adapters::store::owner::this_process;
 use crate::adapters::store::sqlite::SqliteStore;
 use crate::adapters::worker::Workers;
 use crate::adapters::workspace::{CHANGE_CAP, GitWorkspace, WorkspaceSettings};
+use crate::app::verify::Verifier;
 use crate::app::{App, AppError, OperatorNotifier, Ports, Settings};
 use crate::config::{Config, Origin};
 use crate::surfaces::cli::{Access, Wire};
@@ -45,6 +50,7 @@ impl Wire for Wiring {
         let artifacts = Arc::new(ArtifactStore::new(data_dir.join("artifacts")));
         let environment = ChildEnvironment::new(data_dir.clone(), parent, overrides(config)?);
         let data_dir_of_probe = data_dir.clone();
+        let supervisor = supervisor(config, [&data_dir, &workspace_root]);
         let workspace = WorkspaceSettings {
             data_dir,
             workspace_root: workspace_root.clone(),
@@ -65,13 +71,22 @@ impl Wire for Wiring {
                 config_file: config.file.value.clone(),
             })),
             workspace: Arc::new(GitWorkspace::new(workspace, remotes.clone(), control.clone())),
-            worker: Arc::new(Workers::new(environment.clone(), Arc::clone(&artifacts) as Arc<_>)),
+            worker: Arc::new(Workers::new(
+                environment.clone(),
+                Arc::clone(&artifacts) as Arc<_>,
+                supervisor.clone(),
+            )),
             checks: Arc::new(CheckRunner::new(
                 environment.clone(),
                 control.clone(),
                 Arc::clone(&artifacts) as Arc<_>,
+                supervisor.clone(),
             )),
-            actions: Arc::new(ActionRunner::new(environment.clone(), Arc::clone(&artifacts) as Arc<_>)),
+            actions: Arc::new(ActionRunner::new(
+                environment.clone(),
+                Arc::clone(&artifacts) as Arc<_>,
+                supervisor.clone(),
+            )),
             forge: Arc::new(LocalForge::new(remotes, control)),
             artifacts,
             local: Arc::new(GitLocalRepos::new(git, search_path)),
@@ -89,6 +104,33 @@ impl Wire for Wiring {
         };
         Ok(App::new(ports, settings))
     }
+
+    fn verifier(&self, config: &Config) -> Result<Arc<dyn Verifier>, AppError> {
+        let data_dir = absolute(&config.data_dir.value)?;
+        let workspace_root = absolute(&config.workspace_root.value)?;
+        let supervisor = supervisor(config, [&data_dir, &workspace_root]);
+        let control = ControlRepos::new(data_dir.clone(), Git::new(&config.parent_env));
+        let artifacts = Arc::new(ArtifactStore::new(data_dir.join("artifacts")));
+        let environment = ChildEnvironment::new(data_dir, &config.parent_env, overrides(config)?);
+        Ok(Arc::new(CheckRunner::new(environment, control, artifacts, supervisor)))
+    }
+}
+
+/// Puts the supervisor of agents and checks together. What is hidden from them: the operator's home and what is the engine's own.
+fn supervisor(config: &Config, own: [&std::path::PathBuf; 2]) -> Supervisor {
+    let home = config.parent_env.get("HOME").map(std::path::PathBuf::from);
+    let hidden = own.into_iter().cloned().chain(home.filter(|home| home.is_absolute())).collect();
+    let settings = SandboxSettings {
+        search_path: config.search_path.to_string_lossy().into_owned(),
+        hidden,
+        readable: Vec::new(),
+    };
+    // The kernel's own link to this program; it holds even after an upgrade took the file's place.
+    Supervisor::new(
+        "/proc/self/exe".into(),
+        Sandbox::new(settings),
+        Redactor::new(secrets_of(&config.parent_env)),
+    )
 }
 
 fn open_store(config: &Config, access: Access) -> Result<SqliteStore, AppError> {

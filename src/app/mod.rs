@@ -20,6 +20,7 @@ pub mod perform;
 pub mod prompt;
 pub mod report;
 pub mod submit;
+pub mod verify;
 pub mod views;
 
 use std::collections::BTreeMap;

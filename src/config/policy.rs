@@ -9,6 +9,7 @@ use super::ConfigError;
 use super::layer::{Layers, Origin};
 use crate::domain::confine::{SandboxMode, Tier};
 use crate::domain::id::RepoSlug;
+use crate::domain::known_failure::check_patterns;
 use crate::domain::policy::{CommandMode, Policy};
 
 /// What one table says; what is left out keeps the value below it.
@@ -157,10 +158,8 @@ fn check(policy: &Policy, origin: &Origin) -> Result<(), ConfigError> {
     if policy.max_guard_violations == 0 {
         return wrong("max_guard_violations", "1 or more".to_owned());
     }
-    for pattern in &policy.known_failures {
-        if let Err(err) = regex::Regex::new(pattern) {
-            return wrong("known_failures", format!("`{pattern}` is no regular expression: {err}"));
-        }
+    if let Err(why) = check_patterns(&policy.known_failures) {
+        return wrong("known_failures", why);
     }
     for glob in policy.protect.iter().chain(&policy.unprotect) {
         if let Err(err) = globset::Glob::new(glob) {

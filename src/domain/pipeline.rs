@@ -166,7 +166,7 @@ pub enum TeardownPolicy {
 /// What is written down of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KubectlDump {
-    /// The namespace of the logs; `None` is all of them.
+    /// The namespace of the logs; `None` is the one kubectl is set to.
     pub namespace: Option<String>,
     /// Which pods' logs.
     pub label_selector: Option<String>,

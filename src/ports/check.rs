@@ -60,6 +60,8 @@ pub struct CheckOrder {
     pub contract: Option<PinnedSpec>,
     /// Whether a person granted the interactive login the contract asks for.
     pub auth_granted: bool,
+    /// Regular expressions over the excerpt of a failed command: such a failure is known and stops nothing.
+    pub known_failures: Vec<String>,
     /// How much the command rules forbid by themselves.
     pub command_mode: CommandMode,
     /// What commands are shut in with; a contract may ask for the network besides.

@@ -12,5 +12,6 @@ pub mod notifier;
 pub mod probe;
 pub mod random;
 pub mod store;
+pub mod verify;
 pub mod worker;
 pub mod workspace;

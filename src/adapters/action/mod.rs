@@ -11,9 +11,10 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapters::process::environment::ChildEnvironment;
-use crate::adapters::process::group::{Ending, GRACE, GroupOrder, GroupReport, OUTPUT_CAP, run_group};
+use crate::adapters::process::group::{Ending, GRACE, GroupOrder, Supervisor};
 use crate::domain::action::{ActionKind, ActionLine, ActionResult};
 use crate::domain::command_policy::CommandPolicy;
+use crate::domain::confine::ProcessLimits;
 use crate::domain::evidence::LogRef;
 use crate::ports::action::{ActionOrder, Actions};
 use crate::ports::artifact::Artifacts;
@@ -36,12 +37,14 @@ const UNATTENDED: [(&str, &str); 4] = [
 pub struct ActionRunner {
     environment: ChildEnvironment,
     artifacts: Arc<dyn Artifacts>,
+    supervisor: Supervisor,
 }
 
 impl ActionRunner {
-    /// Puts it together: commands get `environment`, requests are read from and output goes to `artifacts`.
-    pub fn new(environment: ChildEnvironment, artifacts: Arc<dyn Artifacts>) -> Self {
-        Self { environment, artifacts }
+    /// Puts it together: commands get `environment` and run under `supervisor`, requests are read from and output goes to
+    /// `artifacts`.
+    pub fn new(environment: ChildEnvironment, artifacts: Arc<dyn Artifacts>, supervisor: Supervisor) -> Self {
+        Self { environment, artifacts, supervisor }
     }
 
     async fn perform(
@@ -92,8 +95,14 @@ impl ActionRunner {
         for attempt in 1..=action.retries + 1 {
             let name = format!("actions-{}-{number:02}-{}-try{attempt}.log", order.attempt, action.id);
             let group = self.group_order(order, action, &name)?;
-            let report = run_group(&group, started, stop).await;
-            result.log = Some(self.keep(order, &name, &report)?);
+            let report =
+                self.supervisor.run(&group, started, stop).await.map_err(|refused| refused.to_string())?;
+            result.log = report.log.map(|log| LogRef {
+                path: format!("{}/{name}", order.run),
+                sha256: log.sha256,
+                bytes: log.bytes,
+                truncated: log.truncated,
+            });
             result.exit_code = report.exit_code.filter(|_| matches!(report.ending, Ending::Exited(_)));
             word(&report.ending).clone_into(&mut result.error);
             if result.error.is_empty() || report.ending == Ending::Stopped {
@@ -119,18 +128,16 @@ impl ActionRunner {
             dir: order.workspace.clone(),
             env,
             stdin: None,
-            limit: wished.min(order.limits.wall),
+            workspace: order.workspace.clone(),
+            runtime,
+            confinement: order.confinement,
+            mask_agent_config: true,
+            limits: ProcessLimits { wall: wished.min(order.limits.wall), ..order.limits },
             grace: GRACE,
-            output_cap: OUTPUT_CAP,
-            live_log: Some(self.artifacts.absolute(&format!("{}/{log}", order.run))),
+            log: Some(self.artifacts.absolute(&format!("{}/{log}", order.run))),
+            lines: None,
+            sink: None,
         })
-    }
-
-    fn keep(&self, order: &ActionOrder, name: &str, report: &GroupReport) -> Result<LogRef, String> {
-        let mut log =
-            self.artifacts.write(&order.run, name, &report.output.bytes).map_err(|err| err.to_string())?;
-        log.truncated = report.output.truncated;
-        Ok(log)
     }
 }
 
@@ -187,6 +194,7 @@ fn word(ending: &Ending) -> &'static str {
         Ending::Exited(_) => "failed",
         Ending::Signalled(_) => "signalled",
         Ending::TimedOut => "timeout",
+        Ending::OverLimit(limit) => limit.reason_code(),
         Ending::Stopped => "stopped",
         Ending::CouldNotStart(_) => "could_not_start",
     }

@@ -4,7 +4,7 @@
 const LINES: usize = 50;
 
 /// Characters kept.
-const CHARACTERS: usize = 2_000;
+pub(super) const CHARACTERS: usize = 2_000;
 
 /// Words that make a line one about an error wherever they occur, in lower case.
 const WORDS: [&str; 12] = [

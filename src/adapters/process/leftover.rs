@@ -1,12 +1,11 @@
 //! Leftovers: programs that outlived the engine that started them.
 //!
-//! A process id alone proves nothing, since ids are reused. A group is ended only when its leader is still the recorded
-//! process (same boot, same start time), or when the leader is gone and a member carries a run's mark: as long as a group has
-//! members the system gives its number to no other process.
+//! A process id alone proves nothing, since ids are reused. A group or session is ended only when its leader is still the
+//! recorded process (same boot, same start time), or when the leader is gone and a member carries a run's mark: as long as a group
+//! or a session has members the system gives its number to no other process.
 
-use rustix::process::Signal;
-
-use super::table::{all, boot_id, end_marked, mark_of, signal_group, stat};
+use super::members::Members;
+use super::table::{all, boot_id, mark_of, stat};
 use crate::domain::evidence::ProcessRef;
 
 /// What became of a leftover.
@@ -24,8 +23,13 @@ pub fn end_leftover(process: &ProcessRef) -> Leftover {
         return Leftover::Gone;
     }
     let run = match stat(process.pid) {
-        Some(found) if found.start_ticks == process.start_ticks && found.group == process.pid => {
-            mark_of(process.pid).or_else(|| mark_of_member(process))
+        Some(found) if found.start_ticks == process.start_ticks => {
+            let run = mark_of(process.pid).or_else(|| mark_of_member(process));
+            // A launcher that has not come as far as its own session is known by its mark alone.
+            if found.group != process.pid && run.is_none() {
+                return Leftover::Gone;
+            }
+            run
         }
         Some(_) => return Leftover::Gone,
         None => match mark_of_member(process) {
@@ -33,17 +37,16 @@ pub fn end_leftover(process: &ProcessRef) -> Leftover {
             None => return Leftover::Gone,
         },
     };
-    signal_group(process.pid, Signal::KILL);
-    if let Some(run) = run {
-        end_marked(&run);
-    }
+    Members::of(process.pid, process.start_ticks, run).end();
     Leftover::Ended
 }
 
 fn mark_of_member(process: &ProcessRef) -> Option<String> {
     let is_member = |pid: &i32| {
         stat(*pid).is_some_and(|found| {
-            found.group == process.pid && !found.zombie && found.start_ticks >= process.start_ticks
+            (found.group == process.pid || found.session == process.pid)
+                && !found.zombie
+                && found.start_ticks >= process.start_ticks
         })
     };
     all().into_iter().filter(is_member).find_map(mark_of)

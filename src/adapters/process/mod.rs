@@ -1,17 +1,29 @@
 //! Processes: the only place that starts programs.
 //!
-//! [`group`] runs an agent or a check with everything it starts and ends all of it; [`short`] runs git; [`leftover`] ends
-//! what a killed engine left behind; [`environment`] and [`overrides`] say what a child may know; [`redact`]
-//! takes secrets out of what it says. Nothing here decides what an ending means.
+//! [`group`] runs an agent or a check with everything it starts, behind the wall that [`sandbox`] puts up, by way of the [`launch`]er,
+//! and ends all of it ([`members`]); [`short`] runs git; [`leftover`] ends what a killed engine left behind; [`environment`] and
+//! [`overrides`] say what a child may know. What a program prints comes through [`sanitise`] and [`redact`] before it is kept
+//! ([`transcript`], [`output`]). Nothing here decides what an ending means.
 
 pub mod environment;
 pub mod group;
+mod handshake;
 mod known;
+mod landlock;
+pub mod launch;
 pub mod leftover;
+pub mod lines;
+pub mod members;
 pub mod output;
 pub mod overrides;
 pub mod redact;
+pub mod sandbox;
+pub mod sanitise;
 pub mod shield;
 pub mod short;
+mod streams;
 pub mod table;
+pub mod terminal;
+pub mod transcript;
 pub mod tree;
+mod usage;

@@ -16,9 +16,6 @@ use crate::domain::evidence::ProcessRef;
 /// programs.
 pub const RUN_MARK: &str = "AGENTPR_CHILD_OF_RUN";
 
-/// Passes over the process table before [`end_marked`] gives up on a program that forks faster than it dies.
-const SWEEPS: usize = 5;
-
 /// Looks at an environment that seems empty, a millisecond apart; an exec takes far less.
 const LOOKS: usize = 20;
 
@@ -28,8 +25,16 @@ const KERNEL_THREAD: u64 = 0x0020_0000;
 /// What `/proc/PID/stat` says of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProcessStat {
+    /// Its parent.
+    pub parent: i32,
     /// Its process group.
     pub group: i32,
+    /// Its session.
+    pub session: i32,
+    /// Processor time of its own and of children it waited for, in clock ticks.
+    pub used_ticks: u64,
+    /// Its threads.
+    pub threads: u64,
     /// Start time in clock ticks since boot.
     pub start_ticks: u64,
     /// Whether it has ended and waits for its parent to notice.
@@ -45,11 +50,16 @@ pub fn stat(pid: i32) -> Option<ProcessStat> {
     let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let text = String::from_utf8_lossy(&text);
     let fields: Vec<&str> = text.get(text.rfind(')')? + 1..)?.split_ascii_whitespace().collect();
+    let number = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok());
     Some(ProcessStat {
+        parent: fields.get(1)?.parse().ok()?,
+        session: fields.get(3)?.parse().ok()?,
+        used_ticks: (11..=14).map(number).sum::<Option<u64>>()?,
+        threads: number(17)?,
         zombie: matches!(*fields.first()?, "Z" | "X"),
-        kernel: fields.get(6)?.parse::<u64>().ok()? & KERNEL_THREAD != 0,
+        kernel: number(6)? & KERNEL_THREAD != 0,
         group: fields.get(2)?.parse().ok()?,
-        start_ticks: fields.get(19)?.parse().ok()?,
+        start_ticks: number(19)?,
     })
 }
 
@@ -100,22 +110,17 @@ pub fn signal_group(group: i32, signal: Signal) {
     }
 }
 
-/// Kills every living process that carries the run's mark, except this one, and what they start meanwhile.
-pub fn end_marked(run: &str) {
-    let own = i32::try_from(std::process::id()).unwrap_or(0);
-    for _ in 0..SWEEPS {
-        let mut found = false;
-        for pid in all().into_iter().filter(|pid| *pid != own) {
-            let alive = stat(pid).is_some_and(|stat| !stat.zombie);
-            if alive && mark_of(pid).as_deref() == Some(run) {
-                found = true;
-                if let Some(pid) = Pid::from_raw(pid) {
-                    let _gone = kill_process(pid, Signal::KILL);
-                }
-            }
-        }
-        if !found {
-            return;
-        }
+/// Sends a signal to one process; one that is gone is no error.
+pub fn signal_process(pid: i32, signal: Signal) {
+    if let Some(pid) = Pid::from_raw(pid).filter(|_| pid > 1) {
+        let _gone = kill_process(pid, signal);
     }
+}
+
+/// Threads of all processes of this process's user: what the kernel compares with `RLIMIT_NPROC`.
+pub fn threads_of_user() -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let own = rustix::process::getuid().as_raw();
+    let is_own = |pid: &i32| fs::metadata(format!("/proc/{pid}")).is_ok_and(|found| found.uid() == own);
+    all().into_iter().filter(is_own).filter_map(stat).map(|found| found.threads).sum()
 }

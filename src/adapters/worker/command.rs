@@ -11,9 +11,9 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapters::process::environment::ChildEnvironment;
-use crate::adapters::process::group::{Ending, GRACE, GroupOrder, GroupReport, OUTPUT_CAP, run_group};
-use crate::domain::evidence::{AttemptEvidence, AttemptOutcome};
-use crate::domain::signal::Signals;
+use crate::adapters::process::group::{Ending, GRACE, GroupOrder, GroupReport, Supervisor};
+use crate::domain::evidence::{AttemptEvidence, AttemptOutcome, LogRef};
+use crate::domain::signal;
 use crate::ports::artifact::Artifacts;
 use crate::ports::worker::{OnStart, WorkOrder, WorkReport, WorkerError};
 
@@ -33,11 +33,16 @@ pub struct CommandLine {
 pub struct CommandWorker {
     environment: ChildEnvironment,
     artifacts: Arc<dyn Artifacts>,
+    supervisor: Supervisor,
 }
 
 impl CommandWorker {
-    pub(super) fn new(environment: ChildEnvironment, artifacts: Arc<dyn Artifacts>) -> Self {
-        Self { environment, artifacts }
+    pub(super) fn new(
+        environment: ChildEnvironment,
+        artifacts: Arc<dyn Artifacts>,
+        supervisor: Supervisor,
+    ) -> Self {
+        Self { environment, artifacts, supervisor }
     }
 
     /// Finds the program of a line: an absolute path, or a name on the search path the agent will have.
@@ -92,28 +97,37 @@ impl CommandWorker {
         }
         let program = line.program.display().to_string();
         clear_index_lock(&order.workspace);
-        let name = format!("attempt-{}.log", order.attempt);
+        let path = format!("{}/attempt-{}.log", order.run, order.attempt);
         let mut group = self.group_order(line, order)?;
-        group.live_log = Some(self.artifacts.absolute(&format!("{}/{name}", order.run)));
-        let report = run_group(&group, started, stop).await;
-        let mut log = self
-            .artifacts
-            .write(&order.run, &name, &report.output.bytes)
-            .map_err(|err| WorkerError::Unavailable(err.to_string()))?;
-        log.truncated = report.output.truncated;
+        group.log = Some(self.artifacts.absolute(&path));
+        let report = self
+            .supervisor
+            .run(&group, started, stop)
+            .await
+            .map_err(|refused| WorkerError::Unavailable(refused.to_string()))?;
+        let signals = signal::read(&String::from_utf8_lossy(&report.output.bytes));
         let (outcome, message) = meaning(&report, order);
+        let ran = !matches!(report.ending, Ending::CouldNotStart(_)) && report.log.is_some();
         let evidence = AttemptEvidence {
-            exit_code: report.exit_code,
-            signal: report.signal,
+            exit_code: report.exit_code.filter(|_| ran),
+            signal: report.signal.filter(|_| ran),
             duration_ms: u64::try_from(report.duration.as_millis()).unwrap_or(u64::MAX),
             program,
-            log: Some(log),
+            log: report.log.map(|log| LogRef {
+                path,
+                sha256: log.sha256,
+                bytes: log.bytes,
+                truncated: log.truncated,
+            }),
             message,
-            tier: None,
-            limit: None,
+            tier: ran.then_some(report.tier),
+            limit: match report.ending {
+                Ending::OverLimit(kind) => Some(kind),
+                _ => None,
+            },
             signals: None,
         };
-        Ok(WorkReport { outcome, evidence, signals: Signals::default() })
+        Ok(WorkReport { outcome, evidence, signals })
     }
 
     fn group_order(&self, line: CommandLine, order: &WorkOrder) -> Result<GroupOrder, WorkerError> {
@@ -137,10 +151,15 @@ impl CommandWorker {
             dir: order.workspace.clone(),
             env,
             stdin: Some(order.prompt.clone()),
-            limit: order.limits.wall,
+            workspace: order.workspace.clone(),
+            runtime,
+            confinement: order.confinement,
+            mask_agent_config: true,
+            limits: order.limits,
             grace: GRACE,
-            output_cap: OUTPUT_CAP,
-            live_log: None,
+            log: None,
+            lines: None,
+            sink: None,
         })
     }
 }
@@ -177,6 +196,9 @@ fn meaning(report: &GroupReport, order: &WorkOrder) -> (AttemptOutcome, String) 
         Ending::TimedOut => {
             let message = format!("the agent was ended at its limit of {} s", order.limits.wall.as_secs());
             (AttemptOutcome::TimedOut, message)
+        }
+        Ending::OverLimit(kind) => {
+            (AttemptOutcome::OverLimit, format!("the agent was ended because it {}", kind.words()))
         }
         Ending::Stopped => (AttemptOutcome::Stopped, "the agent was stopped by order".to_owned()),
         Ending::CouldNotStart(why) => {

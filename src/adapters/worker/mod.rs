@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapters::process::environment::ChildEnvironment;
+use crate::adapters::process::group::Supervisor;
 use crate::adapters::process::leftover::end_leftover;
 use crate::domain::evidence::ProcessRef;
 use crate::ports::artifact::Artifacts;
@@ -27,9 +28,9 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Puts them together: children get `environment`, logs go to `artifacts`.
-    pub fn new(environment: ChildEnvironment, artifacts: Arc<dyn Artifacts>) -> Self {
-        Self { command: CommandWorker::new(environment, artifacts) }
+    /// Puts them together: children get `environment`, logs go to `artifacts`, `supervisor` runs them.
+    pub fn new(environment: ChildEnvironment, artifacts: Arc<dyn Artifacts>, supervisor: Supervisor) -> Self {
+        Self { command: CommandWorker::new(environment, artifacts, supervisor) }
     }
 
     fn command_line(&self, agent: &str) -> Result<CommandLine, WorkerError> {

@@ -24,6 +24,7 @@ pub(super) async fn checks(work: &Work<'_>) -> Result<Done, AppError> {
         commands: work.run.spec.checks.clone(),
         contract: work.run.verify_spec.clone(),
         auth_granted: work.run.auth_granted,
+        known_failures: work.run.spec.policy.known_failures.clone(),
         command_mode: work.run.spec.policy.command_mode,
         confinement: work.run.spec.policy.check_confinement(),
         limits: work.run.spec.limits.of_check(),
@@ -49,11 +50,17 @@ fn evidence(report: &CheckReport) -> AttemptEvidence {
         duration_ms: report.results.iter().map(|result| result.duration_ms).sum(),
         program: last.map(|result| result.command.clone()).unwrap_or_default(),
         log: last.and_then(|result| result.log.clone()),
-        tier: report.tier,
         message: match last {
+            _ if report.blocked.is_some() => report
+                .blocked
+                .as_ref()
+                .map(|why| format!("checks blocked: {}", why.detail))
+                .unwrap_or_default(),
             Some(result) => format!("checks {}: `{}`", report.outcome().name(), result.command),
             None => "nothing to check with was given or found".to_owned(),
         },
+        tier: report.tier,
+        limit: last.and_then(|result| result.limit),
         ..AttemptEvidence::default()
     }
 }

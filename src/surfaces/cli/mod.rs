@@ -5,6 +5,7 @@ mod agent_step;
 mod approve;
 mod approve_pr;
 mod arg;
+mod auth;
 mod card;
 mod completions;
 mod config_show;
@@ -41,6 +42,8 @@ mod steer;
 mod told;
 mod ui;
 mod upkeep;
+mod verify;
+mod verify_view;
 mod watch;
 mod why;
 mod words;
@@ -51,6 +54,7 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::app::verify::Verifier;
 use crate::app::{App, AppError, OperatorNotifier};
 use crate::config::{Config, Environment, Flags};
 use error::Outcome;
@@ -69,6 +73,12 @@ pub trait Wire {
         access: Access,
         notifier: Arc<dyn OperatorNotifier>,
     ) -> Result<App, AppError>;
+
+    /// Puts together what verifies directories and carries out logins; it needs no store.
+    ///
+    /// # Errors
+    /// [`AppError::Invalid`] for settings that make no sense.
+    fn verifier(&self, config: &Config) -> Result<Arc<dyn Verifier>, AppError>;
 }
 
 /// What a command does with the store.
@@ -205,6 +215,12 @@ enum Command {
     /// Print a run's newest change
     #[command(display_order = 9)]
     Diff(diff::Args),
+    /// Verify a directory by its contract, as it is, and say whether it passes
+    #[command(display_order = 15)]
+    Verify(Box<verify::Args>),
+    /// Log in, at this terminal, to what a run's checks need
+    #[command(display_order = 16)]
+    Auth(auth::Args),
     /// Make a run's workspace
     #[command(display_order = 42)]
     RunPrepare(run_prepare::Args),
@@ -302,6 +318,8 @@ fn dispatch(session: &Session<'_>, command: &Command) -> Outcome {
         Command::Events(args) => events::execute(session, args),
         Command::Why(args) => why::execute(session, args),
         Command::Diff(args) => diff::execute(session, args),
+        Command::Verify(args) => verify::execute(session, args),
+        Command::Auth(args) => auth::execute(session, args),
         Command::RunPrepare(args) => run_prepare::execute(session, args),
         Command::RunPreflight(args) => preflight::execute(session, args),
         Command::RunAgentStep(args) => agent_step::execute(session, args),

@@ -8,6 +8,7 @@ use super::notify::TokenPrinter;
 use super::ui::Ui;
 use super::{Access, Globals, Wire};
 use crate::app::doctor::Profile;
+use crate::app::verify::Verifier;
 use crate::app::views::advice;
 use crate::app::{App, AppError, OperatorNotifier};
 use crate::config::{Config, Environment, Origin, Sourced};
@@ -67,6 +68,11 @@ impl<'a> Session<'a> {
             skip_doctor: self.skip_doctor,
             wire: self.wire,
         }
+    }
+
+    /// What verifies directories and carries out logins.
+    pub(super) fn verifier(&self) -> Result<Arc<dyn Verifier>, CliError> {
+        Ok(self.wire.verifier(&self.config)?)
     }
 
     /// Makes the store and opens the app over it, with another ear for tokens.

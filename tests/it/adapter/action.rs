@@ -15,7 +15,7 @@ use agentpr::ports::action::{ActionOrder, Actions};
 use agentpr::ports::artifact::Artifacts;
 use tokio_util::sync::CancellationToken;
 
-use super::world::{World, ignore, open, put, run};
+use super::world::{World, ignore, open, put, run, supervisor};
 
 struct Bench {
     world: World,
@@ -28,7 +28,7 @@ impl Bench {
     fn new() -> Self {
         let world = World::new();
         let kept: Arc<dyn Artifacts> = Arc::clone(&world.artifacts) as Arc<dyn Artifacts>;
-        let actions = ActionRunner::new(world.environment.clone(), kept);
+        let actions = ActionRunner::new(world.environment.clone(), kept, supervisor(Vec::new()));
         let workspace = world.root.path().join("agent");
         fs::create_dir_all(workspace.join(".git/hooks")).unwrap();
         Self { actions, run: run().0, workspace, world }

@@ -72,7 +72,7 @@ async fn checks_run_on_the_commit_and_not_on_the_work_tree() {
     };
     assert_eq!(log(1), "captured\n");
     assert_eq!(log(2).trim(), change.head_sha.as_str());
-    assert!(log(3).starts_with("true 0\n") && !log(3).contains("canary"), "{}", log(3));
+    assert!(log(3).starts_with("1 0\n") && !log(3).contains("canary"), "{}", log(3));
     assert!(!world.environment.scratch_dir(&id).join("checks").exists(), "the checkout is gone");
     assert!(!files.join("dirt").exists());
 }
@@ -104,6 +104,7 @@ async fn a_check_is_ended_at_its_limit_and_by_a_stop() {
         commands: vec!["sleep 60 & sleep 60".to_owned()],
         contract: None,
         auth_granted: false,
+        known_failures: Vec::new(),
         command_mode: CommandMode::Safe,
         confinement: open(),
         limits: ProcessLimits::wall(Duration::from_millis(100)),

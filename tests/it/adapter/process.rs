@@ -5,14 +5,17 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use agentpr::adapters::process::group::{Ending, GRACE, GroupOrder, GroupReport, run_group};
+use agentpr::adapters::process::group::{Ending, GRACE, GroupOrder, GroupReport};
 use agentpr::adapters::process::leftover::{Leftover, end_leftover};
 use agentpr::adapters::process::table::{RUN_MARK, process_ref, stat};
 use agentpr::domain::evidence::ProcessRef;
+use agentpr::ports::worker::OnStart;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use super::world::{ignore, parent, put, run, until};
+use agentpr::domain::confine::ProcessLimits;
+
+use super::world::{ignore, open, parent, put, run, supervisor, until};
 
 /// An order that plays a script in a directory of its own.
 fn order(folder: &TempDir, script: &str) -> GroupOrder {
@@ -26,17 +29,26 @@ fn order(folder: &TempDir, script: &str) -> GroupOrder {
         dir: folder.path().to_owned(),
         env,
         stdin: None,
-        limit: Duration::from_secs(20),
+        workspace: folder.path().to_owned(),
+        runtime: folder.path().join("runtime"),
+        confinement: open(),
+        mask_agent_config: false,
+        limits: ProcessLimits::wall(Duration::from_secs(20)),
         grace: Duration::from_millis(200),
-        output_cap: 64 * 1024,
-        live_log: Some(folder.path().join("live.log")),
+        log: Some(folder.path().join("live.log")),
+        lines: None,
+        sink: None,
     }
+}
+
+async fn run_group(order: &GroupOrder, started: OnStart<'_>, stop: &CancellationToken) -> GroupReport {
+    supervisor(Vec::new()).run(order, started, stop).await.unwrap()
 }
 
 async fn play(script: &str, limit: Duration) -> (GroupReport, Duration) {
     let folder = tempfile::tempdir().unwrap();
     let mut order = order(&folder, script);
-    order.limit = limit;
+    order.limits.wall = limit;
     let begun = Instant::now();
     let report = run_group(&order, &ignore, &CancellationToken::new()).await;
     (report, begun.elapsed())
@@ -112,7 +124,7 @@ async fn a_program_that_ignores_term_is_killed() {
 async fn a_flood_is_kept_up_to_the_cap() {
     let (report, _) = play("print first\nflood 3000000\nprint last", Duration::from_secs(20)).await;
     assert!(report.output.truncated);
-    assert!(report.output.bytes.len() < 65 * 1024);
+    assert!(report.output.bytes.len() < 513 * 1024);
     assert!(text(&report).starts_with("first\n") && text(&report).ends_with("last\n"));
 }
 

@@ -14,7 +14,10 @@ use agentpr::adapters::git::control::ControlRepos;
 use agentpr::adapters::git::program::Git;
 use agentpr::adapters::git::remote::Remotes;
 use agentpr::adapters::process::environment::ChildEnvironment;
+use agentpr::adapters::process::group::Supervisor;
 use agentpr::adapters::process::overrides::Overrides;
+use agentpr::adapters::process::redact::Redactor;
+use agentpr::adapters::process::sandbox::{Sandbox, SandboxSettings};
 use agentpr::adapters::worker::Workers;
 use agentpr::adapters::workspace::{GitWorkspace, WorkspaceSettings};
 use agentpr::domain::confine::{Confinement, ProcessLimits, SandboxMode, Tier};
@@ -64,6 +67,8 @@ impl World {
         let remotes = Remotes::new(root.path().join("forge"));
         let environment = ChildEnvironment::new(data_dir.clone(), &parent(), Overrides::default());
         let artifacts = Arc::new(ArtifactStore::new(data_dir.join("artifacts")));
+        let hidden = vec![data_dir.clone(), root.path().join("workspaces"), PathBuf::from(&parent()["HOME"])];
+        let supervisor = supervisor(hidden);
         let settings = WorkspaceSettings {
             data_dir,
             workspace_root: root.path().join("workspaces"),
@@ -74,8 +79,8 @@ impl World {
         let kept: Arc<dyn Artifacts> = Arc::<ArtifactStore>::clone(&artifacts);
         Self {
             workspace: GitWorkspace::new(settings, remotes.clone(), control.clone()),
-            workers: Workers::new(environment.clone(), Arc::clone(&kept)),
-            checks: CheckRunner::new(environment.clone(), control.clone(), kept),
+            workers: Workers::new(environment.clone(), Arc::clone(&kept), supervisor.clone()),
+            checks: CheckRunner::new(environment.clone(), control.clone(), kept, supervisor),
             forge: LocalForge::new(remotes, control.clone()),
             artifacts,
             control,
@@ -159,6 +164,7 @@ impl World {
             commands: commands.iter().map(|command| (*command).to_owned()).collect(),
             contract: None,
             auth_granted: false,
+            known_failures: Vec::new(),
             command_mode: CommandMode::Safe,
             confinement: open(),
             limits: ProcessLimits::wall(Duration::from_secs(20)),
@@ -220,6 +226,12 @@ pub(super) fn run_of(slug: &str) -> (RunId, RunSpec) {
         policy: Policy::default(),
     };
     (id, spec)
+}
+
+/// A supervisor with the launcher of this build, from whose programs `hidden` is hidden.
+pub(super) fn supervisor(hidden: Vec<PathBuf>) -> Supervisor {
+    let settings = SandboxSettings { search_path: parent()["PATH"].clone(), hidden, readable: Vec::new() };
+    Supervisor::new(PathBuf::from(env!("CARGO_BIN_EXE_agentpr")), Sandbox::new(settings), Redactor::none())
 }
 
 /// Shut in by nothing.

@@ -10,6 +10,7 @@ mod preflight;
 mod signal;
 mod step;
 mod verb;
+mod verify;
 
 use crate::harness::{Answer, Sandbox};
 
