@@ -109,6 +109,7 @@ impl CheckRunner {
             stdin: None,
             workspace: tree,
             runtime: place.join("runtime"),
+            readable: Vec::new(),
             confinement: order.confinement,
             mask_agent_config: false,
             limits: order.limits,

@@ -45,6 +45,9 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// looked at a few times a second only.
 const THREADS_PER_PROCESS: u64 = 16;
 
+/// As many at least: a program that meets the backstop before the next look only fails, and nobody learns why.
+const FEWEST_THREADS: u64 = 4_096;
+
 /// What to run.
 #[derive(Clone)]
 pub struct GroupOrder {
@@ -62,6 +65,8 @@ pub struct GroupOrder {
     pub workspace: PathBuf,
     /// The folder for everything else of its own.
     pub runtime: PathBuf,
+    /// What it may read besides: files its command line names.
+    pub readable: Vec<PathBuf>,
     /// What it is shut in with.
     pub confinement: Confinement,
     /// Whether configuration of agents that the repository brings is hidden from it, where a tier can.
@@ -232,6 +237,7 @@ impl Supervisor {
                 writable: order.confinement.mode != SandboxMode::ReadOnly,
                 network: order.confinement.network,
                 mask_agent_config: order.mask_agent_config,
+                readable: &order.readable,
             };
             let wall = sandbox.wall(tier, &order.program, &env, &room);
             let launch = launch_order(&order.limits, wall)?;

@@ -142,9 +142,10 @@ impl CommandWorker {
         write_anew(&copy, &order.prompt).map_err(|err| unavailable(&err))?;
         tracing::debug!(run = %order.run, prompt = %prompt.path, "the prompt is written");
         env.insert(PROMPT_FILE.to_owned(), copy.to_string_lossy().into_owned());
-        let args = line.args.into_iter().chain(order.extra_args.iter().cloned()).collect();
+        let args: Vec<String> = line.args.into_iter().chain(order.extra_args.iter().cloned()).collect();
         Ok(GroupOrder {
             program: line.program,
+            readable: named_files(&args),
             args,
             dir: order.workspace.clone(),
             env,
@@ -159,6 +160,11 @@ impl CommandWorker {
             lines: None,
         })
     }
+}
+
+/// The files that the operator's own line names, such as the script of an interpreter; an agent may read those.
+fn named_files(args: &[String]) -> Vec<PathBuf> {
+    args.iter().map(PathBuf::from).filter(|path| path.is_absolute() && path.is_file()).collect()
 }
 
 /// Writes a file where an agent can write too: never through a link that an earlier attempt may have put there.

@@ -89,6 +89,7 @@ impl Place {
             stdin: None,
             workspace,
             runtime,
+            readable: Vec::new(),
             confinement: Confinement { mode: self.mode, required: self.required, network: self.network },
             mask_agent_config: true,
             limits: self.limits,

@@ -87,7 +87,7 @@ pub struct Wishes<'a> {
     /// What it may not see.
     pub hidden: &'a [PathBuf],
     /// What it may read besides.
-    pub readable: &'a [PathBuf],
+    pub readable: &'a [&'a [PathBuf]],
 }
 
 /// What a program may see.
@@ -129,7 +129,7 @@ pub fn plan(wishes: &Wishes<'_>) -> Plan {
             plan.show(&folder);
         }
     }
-    for path in wishes.readable {
+    for path in wishes.readable.iter().copied().flatten() {
         plan.show(path);
     }
     for (variable, file) in CREDENTIALS {
