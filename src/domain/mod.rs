@@ -22,6 +22,7 @@ pub mod policy;
 pub mod projection;
 pub mod reason;
 pub mod run;
+pub mod secret;
 pub mod signal;
 pub mod spec;
 pub mod state;

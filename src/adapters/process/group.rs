@@ -24,7 +24,7 @@ use super::sandbox::Room;
 use super::streams::Streams;
 use super::table::{RUN_MARK, process_ref, threads_of_user};
 use super::transcript::{STREAM_CAP, StoredLog, Transcript};
-use super::usage::Watch;
+use super::usage::{Watch, too_many_left};
 use crate::domain::confine::{Confinement, LimitKind, ProcessLimits, SandboxMode, Tier};
 use crate::domain::evidence::ProcessRef;
 use crate::ports::worker::OnStart;
@@ -118,7 +118,7 @@ pub struct GroupReport {
 }
 
 /// Runs programs.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Supervisor {
     launcher: PathBuf,
     sandbox: super::sandbox::Sandbox,
@@ -284,7 +284,7 @@ fn launch_order(limits: &ProcessLimits, wall: Wall) -> Result<LaunchOrder, Refus
     let threads = limits
         .processes
         .filter(|_| !rustix::process::getuid().is_root())
-        .map(|most| threads_of_user().saturating_add(u64::from(most).saturating_mul(THREADS_PER_PROCESS)));
+        .map(|most| threads_of_user() + (u64::from(most) * THREADS_PER_PROCESS).max(FEWEST_THREADS));
     Ok(LaunchOrder { number: hex::encode(number), file_size: limits.disk, threads, wall })
 }
 
@@ -317,7 +317,12 @@ async fn attend(
     let ending = loop {
         tokio::select! {
             biased;
-            status = child.wait() => return (status.ok(), None),
+            status = child.wait() => {
+                let (limits, left) = (order.limits, members.clone());
+                let looked = tokio::task::spawn_blocking(move || too_many_left(&limits, &left)).await;
+                let over = looked.unwrap_or(false).then_some(Ending::OverLimit(LimitKind::Processes));
+                return (status.ok(), over);
+            }
             () = stop.cancelled() => break Ending::Stopped,
             () = &mut deadline => break Ending::TimedOut,
             over = &mut watch, if watched => match over {

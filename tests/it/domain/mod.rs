@@ -10,6 +10,8 @@ mod projection;
 mod properties;
 mod samples;
 mod scenario;
+mod secret;
+pub(crate) mod seeds;
 mod steering;
 mod verdict;
 mod walk;
