@@ -1,6 +1,7 @@
 //! The rules of a run, told as cases, as a table, as properties, and as a walk over every state it can be in.
 
 mod attempts;
+mod command_policy;
 mod gate;
 mod holding;
 mod ids;
@@ -12,6 +13,8 @@ mod samples;
 mod scenario;
 mod secret;
 pub(crate) mod seeds;
+mod shell;
+mod signal;
 mod steering;
 mod verdict;
 mod walk;

@@ -1,4 +1,4 @@
-//! Signals: what an agent's transcript says it did. They may stop a run; they never make a PASS (decision D7).
+//! The shape of what was read out of a transcript.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,13 +12,15 @@ pub struct Signals {
     pub commands_sample: Vec<String>,
     /// Those that run tests, at most 12.
     pub test_commands: Vec<String>,
+    /// Those of the tests that the agent's protocol says failed, at most 12.
+    pub failed_test_commands: Vec<String>,
     /// Those that commit or push, at most 8.
     pub git_commands: Vec<String>,
     /// Those the safety contract forbids, at most 8.
     pub safety: Vec<SafetySignal>,
-    /// The last line that names trouble which passes by itself: network, rate limit, 5xx.
+    /// The last line that names trouble, where that is trouble which passes by itself: network, rate limit, 5xx.
     pub transient: Option<String>,
-    /// The last line that names trouble which does not: permission, authentication, a missing program.
+    /// The last line that names trouble, where that does not: permission, authentication, a missing program.
     pub hard: Option<String>,
 }
 
