@@ -133,10 +133,11 @@ pub fn plan(wishes: &Wishes<'_>) -> Plan {
         plan.show(path);
     }
     for (variable, file) in CREDENTIALS {
-        if let Some(path) = wishes.env.get(variable).map(|home| Path::new(home).join(file)) {
-            if path.is_file() && plan.is_shown(&path) {
-                plan.credentials.insert(path);
-            }
+        if let Some(path) = wishes.env.get(variable).map(|home| Path::new(home).join(file))
+            && path.is_file()
+            && plan.is_shown(&path)
+        {
+            plan.credentials.insert(path);
         }
     }
     let lies_open = |folder: &&PathBuf| plan.read.keys().any(|shown| folder.starts_with(shown));
