@@ -15,7 +15,7 @@ use crate::adapters::process::environment::ChildEnvironment;
 use crate::adapters::process::group::Supervisor;
 pub use crate::adapters::process::launch::entry as launch;
 use crate::adapters::process::overrides::Overrides;
-use crate::adapters::process::redact::Redactor;
+use crate::adapters::process::redact::{Redactor, secrets_of};
 use crate::adapters::process::sandbox::{Sandbox, SandboxSettings};
 pub use crate::adapters::process::shield::close_to_neighbours;
 use crate::adapters::random::SystemRandom;
@@ -112,8 +112,9 @@ fn supervisor(config: &Config, own: [&std::path::PathBuf; 2]) -> Supervisor {
         hidden,
         readable: Vec::new(),
     };
+    let redactor = Redactor::new(secrets_of(&config.parent_env));
     // The kernel's own link to this program; it holds even after an upgrade took the file's place.
-    Supervisor::new("/proc/self/exe".into(), Sandbox::new(settings), Redactor::none())
+    Supervisor::new("/proc/self/exe".into(), Sandbox::new(settings), redactor)
 }
 
 fn open_store(config: &Config, access: Access) -> Result<SqliteStore, AppError> {

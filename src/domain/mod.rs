@@ -23,6 +23,7 @@ pub mod policy;
 pub mod projection;
 pub mod reason;
 pub mod run;
+pub mod secret;
 pub mod shell;
 pub mod signal;
 pub mod spec;

@@ -8,6 +8,7 @@
 pub mod environment;
 pub mod group;
 mod handshake;
+mod known;
 mod landlock;
 pub mod launch;
 pub mod leftover;

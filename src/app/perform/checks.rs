@@ -42,9 +42,11 @@ fn evidence(report: &CheckReport) -> AttemptEvidence {
         program: last.map(|result| result.command.clone()).unwrap_or_default(),
         log: last.and_then(|result| result.log.clone()),
         message: match last {
-            _ if report.blocked.is_some() => {
-                report.blocked.as_ref().map(|why| format!("checks blocked: {}", why.detail)).unwrap_or_default()
-            }
+            _ if report.blocked.is_some() => report
+                .blocked
+                .as_ref()
+                .map(|why| format!("checks blocked: {}", why.detail))
+                .unwrap_or_default(),
             Some(result) => format!("checks {}: `{}`", report.outcome().name(), result.command),
             None => "nothing to check with was given or found".to_owned(),
         },

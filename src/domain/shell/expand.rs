@@ -85,7 +85,15 @@ fn inputs(commands: &[SimpleCommand], shell: usize) -> Vec<String> {
     let speakers = commands.iter().filter(|other| matches!(other.program(), "echo" | "printf" | "cat"));
     for speaker in speakers.filter(|other| other.feeds(command)) {
         texts.extend(speaker.redirects.iter().filter_map(|Redirect { body, .. }| body.clone()));
-        texts.push(speaker.arguments().collect::<Vec<_>>().join(" "));
+        match speaker.program() {
+            "echo" => {
+                let said = speaker.arguments().skip_while(|argument| argument.starts_with('-'));
+                texts.push(said.collect::<Vec<_>>().join(" "));
+            }
+            // Which argument goes where the format says; each is read.
+            "printf" => texts.extend(speaker.arguments().map(str::to_owned)),
+            _ => {}
+        }
     }
     texts
 }

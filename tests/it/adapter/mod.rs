@@ -10,6 +10,7 @@ mod prepare;
 mod process;
 mod process_limit;
 mod process_stream;
+mod redact;
 mod sandbox;
 mod verify;
 mod worker;

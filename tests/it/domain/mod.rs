@@ -11,6 +11,8 @@ mod projection;
 mod properties;
 mod samples;
 mod scenario;
+mod secret;
+pub(crate) mod seeds;
 mod shell;
 mod signal;
 mod steering;
