@@ -125,12 +125,9 @@ fn supervisor(config: &Config, own: [&std::path::PathBuf; 2]) -> Supervisor {
         hidden,
         readable: Vec::new(),
     };
+    let redactor = Redactor::new(secrets_of(&config.parent_env));
     // The kernel's own link to this program; it holds even after an upgrade took the file's place.
-    Supervisor::new(
-        "/proc/self/exe".into(),
-        Sandbox::new(settings),
-        Redactor::new(secrets_of(&config.parent_env)),
-    )
+    Supervisor::new("/proc/self/exe".into(), Sandbox::new(settings), redactor)
 }
 
 fn open_store(config: &Config, access: Access) -> Result<SqliteStore, AppError> {

@@ -203,6 +203,7 @@ impl Site<'_> {
             stdin: None,
             workspace: self.tree.clone(),
             runtime: self.runtime.clone(),
+            readable: Vec::new(),
             confinement: self.confinement,
             mask_agent_config: false,
             limits: self.limits,

@@ -24,7 +24,7 @@ use super::sandbox::Room;
 use super::streams::Streams;
 use super::table::{RUN_MARK, process_ref, threads_of_user};
 use super::transcript::{OutputSink, STREAM_CAP, StoredLog, Transcript};
-use super::usage::Watch;
+use super::usage::{Watch, too_many_left};
 use crate::domain::confine::{Confinement, LimitKind, ProcessLimits, SandboxMode, Tier};
 use crate::domain::evidence::ProcessRef;
 use crate::ports::worker::OnStart;
@@ -45,6 +45,9 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// looked at a few times a second only.
 const THREADS_PER_PROCESS: u64 = 16;
 
+/// As many at least: a program that meets the backstop before the next look only fails, and nobody learns why.
+const FEWEST_THREADS: u64 = 4_096;
+
 /// What to run.
 #[derive(Clone)]
 pub struct GroupOrder {
@@ -62,6 +65,8 @@ pub struct GroupOrder {
     pub workspace: PathBuf,
     /// The folder for everything else of its own.
     pub runtime: PathBuf,
+    /// What it may read besides: files its command line names.
+    pub readable: Vec<PathBuf>,
     /// What it is shut in with.
     pub confinement: Confinement,
     /// Whether configuration of agents that the repository brings is hidden from it, where a tier can.
@@ -115,7 +120,7 @@ pub struct GroupReport {
 }
 
 /// Runs programs.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Supervisor {
     launcher: PathBuf,
     sandbox: super::sandbox::Sandbox,
@@ -240,6 +245,7 @@ impl Supervisor {
                 writable: order.confinement.mode != SandboxMode::ReadOnly,
                 network: order.confinement.network,
                 mask_agent_config: order.mask_agent_config,
+                readable: &order.readable,
             };
             let wall = sandbox.wall(tier, &order.program, &env, &room);
             let launch = launch_order(&order.limits, wall)?;
@@ -286,7 +292,7 @@ fn launch_order(limits: &ProcessLimits, wall: Wall) -> Result<LaunchOrder, Refus
     let threads = limits
         .processes
         .filter(|_| !rustix::process::getuid().is_root())
-        .map(|most| threads_of_user().saturating_add(u64::from(most).saturating_mul(THREADS_PER_PROCESS)));
+        .map(|most| threads_of_user() + (u64::from(most) * THREADS_PER_PROCESS).max(FEWEST_THREADS));
     Ok(LaunchOrder { number: hex::encode(number), file_size: limits.disk, threads, wall })
 }
 
@@ -319,7 +325,12 @@ async fn attend(
     let ending = loop {
         tokio::select! {
             biased;
-            status = child.wait() => return (status.ok(), None),
+            status = child.wait() => {
+                let (limits, left) = (order.limits, members.clone());
+                let looked = tokio::task::spawn_blocking(move || too_many_left(&limits, &left)).await;
+                let over = looked.unwrap_or(false).then_some(Ending::OverLimit(LimitKind::Processes));
+                return (status.ok(), over);
+            }
             () = stop.cancelled() => break Ending::Stopped,
             () = &mut deadline => break Ending::TimedOut,
             over = &mut watch, if watched => match over {

@@ -13,8 +13,19 @@ use serde_json::Value;
 pub const PLACEHOLDERS: [&str; 5] = ["repo_dir", "runtime_dir", "cache_dir", "data_dir", "tmp_dir"];
 
 /// Names that are refused as they stand: they load code, or decide which code is found.
-const FORBIDDEN: [&str; 6] =
-    ["PATH", "BASH_ENV", "ENV", "NODE_OPTIONS", "PYTHONSTARTUP", "AGENTPR_CHILD_OF_RUN"];
+const FORBIDDEN: [&str; 11] = [
+    "PATH",
+    "BASH_ENV",
+    "ENV",
+    "PROMPT_COMMAND",
+    "NODE_OPTIONS",
+    "PYTHONSTARTUP",
+    "PERL5OPT",
+    "RUBYOPT",
+    "JAVA_TOOL_OPTIONS",
+    "AGENTPR_CHILD_OF_RUN",
+    "AGENTPR_LAUNCH_NUMBER",
+];
 
 /// Names with these words would hand a secret over.
 const SECRET_WORDS: [&str; 3] = ["TOKEN", "SECRET", "PASSWORD"];
@@ -108,10 +119,12 @@ fn why_forbidden(key: &str) -> Option<&'static str> {
         && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if !is_name {
         Some("a name has letters, digits and `_` only")
-    } else if FORBIDDEN.contains(&upper.as_str()) || upper.starts_with("LD_") {
+    } else if FORBIDDEN.contains(&upper.as_str()) || upper.starts_with("LD_") || upper.starts_with("DYLD_") {
         Some("it decides which code runs")
     } else if upper.starts_with("GIT_") {
         Some("git's environment is the engine's own")
+    } else if upper.ends_with("_PROXY") {
+        Some("it would send everything a child says through another program")
     } else if SECRET_WORDS.iter().any(|word| upper.contains(word)) {
         Some("an agent gets no secrets")
     } else {

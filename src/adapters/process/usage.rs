@@ -9,16 +9,17 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::members::Members;
 use super::table::ProcessStat;
 use crate::domain::confine::{LimitKind, ProcessLimits};
 
 /// Between two looks at the processes.
-const LOOK: Duration = Duration::from_millis(300);
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Between two looks at the disk, at least.
 const DISK_LOOK: Duration = Duration::from_secs(5);
@@ -119,6 +120,12 @@ impl Watch {
         }
         idle
     }
+}
+
+/// Says whether more than the allowed number are left of a program whose leader has ended: it may have come up against the kernel's
+/// own bound before anybody looked. Blocks.
+pub(super) fn too_many_left(limits: &ProcessLimits, members: &Members) -> bool {
+    limits.processes.is_some_and(|most| members.living().len() > most as usize)
 }
 
 /// Memory of processes together: what each has of its own, and of what is shared the largest part once.

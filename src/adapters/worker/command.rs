@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::process::environment::ChildEnvironment;
 use crate::adapters::process::group::{Ending, GRACE, GroupOrder, GroupReport, Supervisor};
+use crate::adapters::process::output::Captured;
 use crate::domain::evidence::{AttemptEvidence, AttemptOutcome, LogRef};
-use crate::domain::signal;
+use crate::domain::signal::{self, Signals};
 use crate::ports::artifact::Artifacts;
 use crate::ports::worker::{OnStart, WorkOrder, WorkReport, WorkerError};
 
@@ -105,7 +106,6 @@ impl CommandWorker {
             .run(&group, started, stop)
             .await
             .map_err(|refused| WorkerError::Unavailable(refused.to_string()))?;
-        let signals = signal::read(&String::from_utf8_lossy(&report.output.bytes));
         let (outcome, message) = meaning(&report, order);
         let ran = !matches!(report.ending, Ending::CouldNotStart(_)) && report.log.is_some();
         let evidence = AttemptEvidence {
@@ -127,7 +127,7 @@ impl CommandWorker {
             },
             signals: None,
         };
-        Ok(WorkReport { outcome, evidence, signals })
+        Ok(WorkReport { outcome, evidence, signals: signals(report.output).await })
     }
 
     fn group_order(&self, line: CommandLine, order: &WorkOrder) -> Result<GroupOrder, WorkerError> {
@@ -144,9 +144,10 @@ impl CommandWorker {
         write_anew(&copy, &order.prompt).map_err(|err| unavailable(&err))?;
         tracing::debug!(run = %order.run, prompt = %prompt.path, "the prompt is written");
         env.insert(PROMPT_FILE.to_owned(), copy.to_string_lossy().into_owned());
-        let args = line.args.into_iter().chain(order.extra_args.iter().cloned()).collect();
+        let args: Vec<String> = line.args.into_iter().chain(order.extra_args.iter().cloned()).collect();
         Ok(GroupOrder {
             program: line.program,
+            readable: named_files(&args),
             args,
             dir: order.workspace.clone(),
             env,
@@ -162,6 +163,17 @@ impl CommandWorker {
             sink: None,
         })
     }
+}
+
+/// What the beginning and the end of the transcript say; reading them takes some milliseconds of the processor.
+async fn signals(output: Captured) -> Signals {
+    let read = move || signal::read(&String::from_utf8_lossy(&output.bytes));
+    tokio::task::spawn_blocking(read).await.unwrap_or_default()
+}
+
+/// The files that the operator's own line names, such as the script of an interpreter; an agent may read those.
+fn named_files(args: &[String]) -> Vec<PathBuf> {
+    args.iter().map(PathBuf::from).filter(|path| path.is_absolute() && path.is_file()).collect()
 }
 
 /// Writes a file where an agent can write too: never through a link that an earlier attempt may have put there.

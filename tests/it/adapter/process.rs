@@ -31,6 +31,7 @@ fn order(folder: &TempDir, script: &str) -> GroupOrder {
         stdin: None,
         workspace: folder.path().to_owned(),
         runtime: folder.path().join("runtime"),
+        readable: Vec::new(),
         confinement: open(),
         mask_agent_config: false,
         limits: ProcessLimits::wall(Duration::from_secs(20)),

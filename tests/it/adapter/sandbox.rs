@@ -60,12 +60,12 @@ impl Place {
         match tier {
             Tier::Open => found.mode = SandboxMode::DangerFullAccess,
             Tier::Landlock if probe.landlock.is_none() => {
-                eprintln!("skipped: landlock not found");
+                skipped("landlock not found");
                 return None;
             }
             Tier::Landlock => found.supervisor = without_bwrap(&found),
             Tier::Bubblewrap if probe.tier < tier => {
-                eprintln!("skipped: bwrap not found, or it does not work here");
+                skipped("bwrap not found, or it does not work here");
                 return None;
             }
             Tier::Bubblewrap => {}
@@ -89,6 +89,7 @@ impl Place {
             stdin: None,
             workspace,
             runtime,
+            readable: Vec::new(),
             confinement: Confinement { mode: self.mode, required: self.required, network: self.network },
             mask_agent_config: true,
             limits: self.limits,
@@ -116,6 +117,12 @@ impl Place {
         assert_eq!(report.tier, self.required, "{text}");
         text
     }
+}
+
+/// Says that something could not be tried.
+#[expect(clippy::print_stderr, reason = "a test that skips itself says so")]
+fn skipped(why: &str) {
+    eprintln!("skipped: {why}");
 }
 
 /// The same supervisor on a machine without bubblewrap.
@@ -220,7 +227,7 @@ async fn the_network_is_there_when_it_is_on_and_not_when_it_is_off() {
     for mut place in walls() {
         let text = place.sh(&knock(port)).await;
         if text.contains("not found") {
-            eprintln!("skipped: python3 not found");
+            skipped("python3 not found");
             return;
         }
         assert!(text.contains("reached"), "{:?}: {text}", place.required);
@@ -228,7 +235,7 @@ async fn the_network_is_there_when_it_is_on_and_not_when_it_is_off() {
         let text = place.sh(&knock(port)).await;
         let has = place.supervisor.sandbox().probe().landlock.is_some_and(|version| version >= 4);
         if place.required == Tier::Landlock && !has {
-            eprintln!("skipped: this Landlock has no rule for the network");
+            skipped("this Landlock has no rule for the network");
             continue;
         }
         assert!(text.contains("unreachable"), "{:?}: {text}", place.required);
@@ -260,7 +267,7 @@ async fn the_tools_of_a_project_work_behind_every_wall() {
             [("git", "git version"), ("python3", "Python 3"), ("node", "v"), ("cargo", "cargo 1")]
         {
             if text.contains(&format!("{tool}: not found")) {
-                eprintln!("skipped: {tool} not found");
+                skipped(&format!("{tool} not found"));
             } else {
                 assert!(
                     text.lines().any(|line| line.starts_with(word)),
@@ -354,7 +361,7 @@ async fn a_cargo_project_with_a_cached_dependency_is_tested_without_the_network(
         );
         let text = place.sh("cargo test 2>&1").await;
         if text.contains("cargo: not found") {
-            eprintln!("skipped: cargo not found");
+            skipped("cargo not found");
             return;
         }
         assert!(text.contains("1 passed"), "{:?}: {text}", place.required);

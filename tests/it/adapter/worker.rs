@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use agentpr::domain::confine::ProcessLimits;
+use agentpr::domain::confine::{LimitKind, ProcessLimits, SandboxMode, Tier};
 use agentpr::domain::evidence::AttemptOutcome;
 use agentpr::domain::id::AttemptNo;
 use agentpr::ports::artifact::Artifacts;
@@ -97,4 +97,41 @@ async fn the_prompt_is_not_written_through_a_link_of_the_agents() {
     assert_eq!(outcome(&world, &wanted).await, AttemptOutcome::Succeeded);
     assert_eq!(outcome(&world, &wanted).await, AttemptOutcome::Succeeded);
     assert_eq!(std::fs::read_to_string(&victim).unwrap(), "untouched");
+}
+
+#[tokio::test]
+async fn the_tier_and_the_limit_are_evidence_and_commands_are_signals() {
+    let world = World::new();
+    let mut wanted = order(&world, world.agent("print {\"command\":\"cargo test\"}\nsleep 30"));
+    wanted.limits.silence = Some(Duration::from_millis(500));
+    let report = world.workers.run(&wanted, &ignore, &CancellationToken::new()).await.unwrap();
+    assert_eq!(report.outcome, AttemptOutcome::OverLimit);
+    assert_eq!(
+        (report.evidence.limit, report.evidence.tier, report.evidence.message.as_str()),
+        (
+            Some(LimitKind::Silence),
+            Some(Tier::Open),
+            "the agent was ended because it was silent for too long"
+        )
+    );
+    assert_eq!(report.signals.test_commands, ["cargo test"]);
+    wanted.confinement.required = Tier::Bubblewrap;
+    let refused = world.workers.run(&wanted, &ignore, &CancellationToken::new()).await.unwrap_err();
+    assert!(matches!(&refused, WorkerError::Unavailable(why) if why.contains("tier 2")), "{refused}");
+}
+
+#[tokio::test]
+async fn an_agent_behind_the_strongest_wall_gets_its_prompt_and_its_script() {
+    let world = World::new();
+    let script = "expect-prompt a prompt\nwrite made yes\nenv AGENTPR_PROMPT_FILE";
+    let mut wanted = order(&world, world.agent(script));
+    wanted.confinement.mode = SandboxMode::Auto;
+    let report = world.workers.run(&wanted, &ignore, &CancellationToken::new()).await.unwrap();
+    assert_eq!(report.outcome, AttemptOutcome::Succeeded, "{}", report.evidence.message);
+    assert_eq!(std::fs::read_to_string(wanted.workspace.join("made")).unwrap(), "yes\n");
+    let secret = "ghp_x7Kq9ZbT2mWv4RnY8cLd1FgH6sJp3AeUo5Qi";
+    let said = order(&world, format!("command:sh -c 'echo {secret}'"));
+    let report = world.workers.run(&said, &ignore, &CancellationToken::new()).await.unwrap();
+    let text = world.artifacts.read_tail(&report.evidence.log.unwrap().path, 1_000).unwrap();
+    assert!(!String::from_utf8(text).unwrap().contains(secret));
 }

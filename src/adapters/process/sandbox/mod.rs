@@ -55,7 +55,7 @@ impl Sandbox {
             network: room.network,
             mask_agent_config: room.mask_agent_config,
             hidden: &self.settings.hidden,
-            readable: &self.settings.readable,
+            readable: &[&self.settings.readable, room.readable],
         })
     }
 }

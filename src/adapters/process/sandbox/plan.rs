@@ -87,7 +87,7 @@ pub struct Wishes<'a> {
     /// What it may not see.
     pub hidden: &'a [PathBuf],
     /// What it may read besides.
-    pub readable: &'a [PathBuf],
+    pub readable: &'a [&'a [PathBuf]],
 }
 
 /// What a program may see.
@@ -129,14 +129,15 @@ pub fn plan(wishes: &Wishes<'_>) -> Plan {
             plan.show(&folder);
         }
     }
-    for path in wishes.readable {
+    for path in wishes.readable.iter().copied().flatten() {
         plan.show(path);
     }
     for (variable, file) in CREDENTIALS {
-        if let Some(path) = wishes.env.get(variable).map(|home| Path::new(home).join(file)) {
-            if path.is_file() && plan.is_shown(&path) {
-                plan.credentials.insert(path);
-            }
+        if let Some(path) = wishes.env.get(variable).map(|home| Path::new(home).join(file))
+            && path.is_file()
+            && plan.is_shown(&path)
+        {
+            plan.credentials.insert(path);
         }
     }
     let lies_open = |folder: &&PathBuf| plan.read.keys().any(|shown| folder.starts_with(shown));

@@ -26,6 +26,8 @@ pub struct Room<'a> {
     pub network: bool,
     /// Whether configuration of agents that the repository brings is hidden.
     pub mask_agent_config: bool,
+    /// What it may read besides.
+    pub readable: &'a [PathBuf],
 }
 
 impl Sandbox {

@@ -130,3 +130,20 @@ async fn fsm_44_fsm_48_commands_know_what_they_should_and_no_secret() {
         assert!(!env.contains(secret), "{secret}");
     }
 }
+
+#[tokio::test]
+async fn fsm_44_a_known_secret_is_in_no_artifact() {
+    let site = Site::new();
+    let contract = "
+tests: {cmd: 'echo one canary-sec\"\"ret two; echo canary-sec\"\"ret >&2; echo canary-sec\"\"ret > $AIDER_FSM_ARTIFACTS_DIR/a'}
+benchmark: {run_cmd: 'echo {\"k\": \"canary-sec\"\"ret\"} > m.json', metrics_path: m.json}
+";
+    let seen = site.verify(contract).await;
+    for name in listing(&seen.artifacts) {
+        let text = std::fs::read_to_string(seen.artifacts.join(&name)).unwrap();
+        assert!(!text.contains("canary-secret"), "{name}: {text}");
+    }
+    assert!(!format!("{:?}", seen.report).contains("canary-secret"), "{:?}", seen.report);
+    let shown = seen.artifact("tests_stdout.txt");
+    assert!(shown.starts_with("one ") && shown.ends_with(" two\n"), "{shown}");
+}

@@ -16,7 +16,10 @@ use std::time::Duration;
 use agentpr::adapters::artifact::ArtifactStore;
 use agentpr::adapters::check::CheckRunner;
 use agentpr::adapters::process::environment::ChildEnvironment;
+use agentpr::adapters::process::group::Supervisor;
 use agentpr::adapters::process::overrides::Overrides;
+use agentpr::adapters::process::redact::Redactor;
+use agentpr::adapters::process::sandbox::{Sandbox, SandboxSettings};
 use agentpr::domain::confine::ProcessLimits;
 use agentpr::domain::evidence::{CheckOutcome, CheckReport};
 use agentpr::domain::id::RunId;
@@ -26,7 +29,7 @@ use agentpr::ports::verify::{TreeOrder, TreeReport, Unattended, Verifier};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::world::{World, open, parent, put, run, supervisor};
+use super::world::{World, open, parent, put, run};
 
 /// A directory with a contract, and what verifies it.
 struct Site {
@@ -98,7 +101,12 @@ impl Site {
 fn checks(world: &World, parent: &BTreeMap<String, String>) -> CheckRunner {
     let environment = ChildEnvironment::new(world.root.path().join("data"), parent, Overrides::default());
     let artifacts: Arc<dyn Artifacts> = Arc::<ArtifactStore>::clone(&world.artifacts);
-    CheckRunner::new(environment, world.control.clone(), artifacts, supervisor(Vec::new()))
+    let settings =
+        SandboxSettings { search_path: parent["PATH"].clone(), hidden: Vec::new(), readable: Vec::new() };
+    let launcher = PathBuf::from(env!("CARGO_BIN_EXE_agentpr"));
+    let supervisor =
+        Supervisor::new(launcher, Sandbox::new(settings), Redactor::new([parent["GH_TOKEN"].clone()]));
+    CheckRunner::new(environment, world.control.clone(), artifacts, supervisor)
 }
 
 /// What came of a verification.

@@ -214,6 +214,7 @@ async fn a_command_against_the_rules_is_refused_and_never_tried_again() {
     }
 }
 
+#[expect(clippy::print_stderr, reason = "a test that cannot run says so")]
 #[tokio::test]
 async fn a_failure_behind_a_closed_network_says_so() {
     let site = Site::new();
