@@ -140,8 +140,11 @@ pub fn plan(wishes: &Wishes<'_>) -> Plan {
             plan.credentials.insert(path);
         }
     }
-    let lies_open = |folder: &&PathBuf| plan.read.keys().any(|shown| folder.starts_with(shown));
-    plan.hidden = wishes.hidden.iter().filter(lies_open).cloned().collect();
+    // What is not there cannot be covered, and need not be.
+    let lies_open =
+        |folder: &PathBuf| folder.is_dir() && plan.read.values().any(|shown| folder.starts_with(shown));
+    plan.hidden =
+        wishes.hidden.iter().filter_map(|path| path.canonicalize().ok()).filter(lies_open).collect();
     if wishes.writable {
         plan.write.insert(wishes.workspace.to_owned());
     } else {
@@ -221,7 +224,9 @@ fn tool_folders(env: &BTreeMap<String, String>) -> Vec<PathBuf> {
 fn is_broad(folder: &Path, hidden: &[PathBuf]) -> bool {
     let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     [folder, &real].into_iter().any(|folder| {
-        hidden.iter().any(|hidden| hidden.starts_with(folder))
-            || BROAD.iter().any(|broad| Path::new(broad).starts_with(folder))
+        let around = |hidden: &PathBuf| {
+            hidden.starts_with(folder) || hidden.canonicalize().is_ok_and(|hidden| hidden.starts_with(folder))
+        };
+        hidden.iter().any(around) || BROAD.iter().any(|broad| Path::new(broad).starts_with(folder))
     })
 }
