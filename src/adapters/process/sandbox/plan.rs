@@ -112,6 +112,13 @@ pub struct Plan {
 /// Makes the plan for a program.
 pub fn plan(wishes: &Wishes<'_>) -> Plan {
     let mut plan = Plan::default();
+    // First, so that nothing in them is shown once more, and then only for reading.
+    if wishes.writable {
+        plan.write.insert(wishes.workspace.to_owned());
+    } else {
+        plan.read.insert(wishes.workspace.to_owned(), wishes.workspace.to_owned());
+    }
+    plan.write.insert(wishes.runtime.to_owned());
     for folder in SYSTEM.map(PathBuf::from) {
         match fs::read_link(&folder) {
             Ok(target) => plan.links.push((folder, target)),
@@ -145,12 +152,6 @@ pub fn plan(wishes: &Wishes<'_>) -> Plan {
         |folder: &PathBuf| folder.is_dir() && plan.read.values().any(|shown| folder.starts_with(shown));
     plan.hidden =
         wishes.hidden.iter().filter_map(|path| path.canonicalize().ok()).filter(lies_open).collect();
-    if wishes.writable {
-        plan.write.insert(wishes.workspace.to_owned());
-    } else {
-        plan.read.insert(wishes.workspace.to_owned(), wishes.workspace.to_owned());
-    }
-    plan.write.insert(wishes.runtime.to_owned());
     if wishes.mask_agent_config {
         plan.mask(wishes.workspace);
     }
@@ -159,7 +160,7 @@ pub fn plan(wishes: &Wishes<'_>) -> Plan {
 
 impl Plan {
     fn is_shown(&self, path: &Path) -> bool {
-        self.read.keys().any(|shown| path.starts_with(shown))
+        self.read.keys().chain(&self.write).any(|shown| path.starts_with(shown))
             || self.links.iter().any(|(link, _)| path.starts_with(link))
     }
 
