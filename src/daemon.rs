@@ -116,10 +116,13 @@ impl Wire for Wiring {
     }
 }
 
-/// Puts the supervisor of agents and checks together. What is hidden from them: the operator's home and what is the engine's own.
+/// Puts the supervisor of agents and checks together. What is hidden from them: the operator's home and what is the engine's
+/// own, its settings in the system's folder included.
 fn supervisor(config: &Config, own: [&std::path::PathBuf; 2]) -> Supervisor {
     let home = config.parent_env.get("HOME").map(std::path::PathBuf::from);
-    let hidden = own.into_iter().cloned().chain(home.filter(|home| home.is_absolute())).collect();
+    let system = std::path::PathBuf::from("/etc/agentpr");
+    let hidden =
+        own.into_iter().cloned().chain(home.filter(|home| home.is_absolute())).chain([system]).collect();
     let settings = SandboxSettings {
         search_path: config.search_path.to_string_lossy().into_owned(),
         hidden,

@@ -8,6 +8,8 @@ use std::time::Duration;
 use agentpr::adapters::process::environment::ChildEnvironment;
 use agentpr::adapters::process::group::{Ending, GroupOrder, GroupReport, Supervisor};
 use agentpr::adapters::process::overrides::Overrides;
+use agentpr::adapters::process::redact::Redactor;
+use agentpr::adapters::process::sandbox::{Sandbox, SandboxSettings};
 use agentpr::domain::confine::{Confinement, ProcessLimits, SandboxMode, Tier};
 use agentpr::domain::id::RunId;
 use tempfile::TempDir;
@@ -127,11 +129,20 @@ fn skipped(why: &str) {
 
 /// The same supervisor on a machine without bubblewrap.
 fn without_bwrap(found: &Place) -> Supervisor {
-    use agentpr::adapters::process::redact::Redactor;
-    use agentpr::adapters::process::sandbox::{Sandbox, SandboxSettings};
+    let launcher = PathBuf::from(env!("CARGO_BIN_EXE_agentpr"));
+    supervisor_of(found, launcher, "/nowhere".to_owned())
+}
+
+/// The same supervisor with another launcher.
+fn launched_by(found: &Place, launcher: PathBuf) -> Supervisor {
+    let is_there = found.required == Tier::Bubblewrap;
+    supervisor_of(found, launcher, if is_there { parent()["PATH"].clone() } else { "/nowhere".to_owned() })
+}
+
+fn supervisor_of(found: &Place, launcher: PathBuf, search_path: String) -> Supervisor {
     let hidden = ["home", "data", "work"].map(|name| found.at(name)).to_vec();
-    let settings = SandboxSettings { search_path: "/nowhere".to_owned(), hidden, readable: Vec::new() };
-    Supervisor::new(PathBuf::from(env!("CARGO_BIN_EXE_agentpr")), Sandbox::new(settings), Redactor::none())
+    let settings = SandboxSettings { search_path, hidden, readable: Vec::new() };
+    Supervisor::new(launcher, Sandbox::new(settings), Redactor::none())
 }
 
 /// The tiers with a wall that this machine has.
@@ -144,7 +155,8 @@ async fn a_program_writes_its_workspace_and_its_own_folders_and_nothing_else() {
     for place in walls() {
         let outside = place.at("outside");
         let line = format!(
-            "echo w > made && echo t > \"$TMPDIR/made\" && echo h > \"$HOME/made\" && echo fine; \
+            "echo w > made && echo t > \"$TMPDIR/made\" && echo h > \"$HOME/made\" && \
+             echo c > \"${{CARGO_HOME:-$HOME}}/made\" && echo fine; \
              echo x > /usr/made || echo kept-out; echo x > /etc/made || echo kept-out; \
              echo x > {}; echo x > {}/agentpr.db; true",
             outside.display(),
@@ -318,8 +330,6 @@ async fn a_data_directory_below_a_folder_of_the_system_stays_hidden() {
         if Place::of(tier).is_none() {
             continue;
         }
-        use agentpr::adapters::process::redact::Redactor;
-        use agentpr::adapters::process::sandbox::{Sandbox, SandboxSettings};
         let settings = SandboxSettings {
             search_path: if tier == Tier::Bubblewrap { parent()["PATH"].clone() } else { String::new() },
             hidden: vec![found.at("data"), found.at("work")],
@@ -375,6 +385,27 @@ async fn a_cargo_project_with_a_cached_dependency_is_tested_without_the_network(
             text.contains("no matching package") && text.contains("offline"),
             "{:?}: {text}",
             place.required
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_upgrade_that_takes_the_launchers_file_away_stops_no_program() {
+    use std::os::fd::AsRawFd;
+    for place in walls() {
+        let copy = place.at("agentpr");
+        std::fs::copy(env!("CARGO_BIN_EXE_agentpr"), &copy).unwrap();
+        let running = std::fs::File::open(&copy).unwrap();
+        std::fs::remove_file(&copy).unwrap();
+        // What the system's own link to a running program leads to once its file is gone.
+        let launcher = format!("/proc/self/fd/{}", running.as_raw_fd());
+        let supervisor = launched_by(&place, launcher.into());
+        let order = place.order(Path::new("/bin/sh"), &["-c", "echo it runs"]);
+        let report = supervisor.run(&order, &ignore, &CancellationToken::new()).await.unwrap();
+        let text = String::from_utf8(report.output.bytes).unwrap();
+        assert_eq!(
+            (report.ending, text.as_str(), report.tier),
+            (Ending::Exited(0), "it runs\n", place.required)
         );
     }
 }

@@ -112,6 +112,13 @@ pub struct Plan {
 /// Makes the plan for a program.
 pub fn plan(wishes: &Wishes<'_>) -> Plan {
     let mut plan = Plan::default();
+    // First, so that nothing in them is shown once more, and then only for reading.
+    if wishes.writable {
+        plan.write.insert(wishes.workspace.to_owned());
+    } else {
+        plan.read.insert(wishes.workspace.to_owned(), wishes.workspace.to_owned());
+    }
+    plan.write.insert(wishes.runtime.to_owned());
     for folder in SYSTEM.map(PathBuf::from) {
         match fs::read_link(&folder) {
             Ok(target) => plan.links.push((folder, target)),
@@ -140,14 +147,11 @@ pub fn plan(wishes: &Wishes<'_>) -> Plan {
             plan.credentials.insert(path);
         }
     }
-    let lies_open = |folder: &&PathBuf| plan.read.keys().any(|shown| folder.starts_with(shown));
-    plan.hidden = wishes.hidden.iter().filter(lies_open).cloned().collect();
-    if wishes.writable {
-        plan.write.insert(wishes.workspace.to_owned());
-    } else {
-        plan.read.insert(wishes.workspace.to_owned(), wishes.workspace.to_owned());
-    }
-    plan.write.insert(wishes.runtime.to_owned());
+    // What is not there cannot be covered, and need not be.
+    let lies_open =
+        |folder: &PathBuf| folder.is_dir() && plan.read.values().any(|shown| folder.starts_with(shown));
+    plan.hidden =
+        wishes.hidden.iter().filter_map(|path| path.canonicalize().ok()).filter(lies_open).collect();
     if wishes.mask_agent_config {
         plan.mask(wishes.workspace);
     }
@@ -156,7 +160,7 @@ pub fn plan(wishes: &Wishes<'_>) -> Plan {
 
 impl Plan {
     fn is_shown(&self, path: &Path) -> bool {
-        self.read.keys().any(|shown| path.starts_with(shown))
+        self.read.keys().chain(&self.write).any(|shown| path.starts_with(shown))
             || self.links.iter().any(|(link, _)| path.starts_with(link))
     }
 
@@ -221,7 +225,9 @@ fn tool_folders(env: &BTreeMap<String, String>) -> Vec<PathBuf> {
 fn is_broad(folder: &Path, hidden: &[PathBuf]) -> bool {
     let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
     [folder, &real].into_iter().any(|folder| {
-        hidden.iter().any(|hidden| hidden.starts_with(folder))
-            || BROAD.iter().any(|broad| Path::new(broad).starts_with(folder))
+        let around = |hidden: &PathBuf| {
+            hidden.starts_with(folder) || hidden.canonicalize().is_ok_and(|hidden| hidden.starts_with(folder))
+        };
+        hidden.iter().any(around) || BROAD.iter().any(|broad| Path::new(broad).starts_with(folder))
     })
 }
