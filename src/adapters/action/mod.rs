@@ -131,6 +131,7 @@ impl ActionRunner {
             workspace: order.workspace.clone(),
             runtime,
             confinement: order.confinement,
+            readable: Vec::new(),
             mask_agent_config: true,
             limits: ProcessLimits { wall: wished.min(order.limits.wall), ..order.limits },
             grace: GRACE,
