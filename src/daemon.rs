@@ -82,11 +82,7 @@ impl Wire for Wiring {
                 Arc::clone(&artifacts) as Arc<_>,
                 supervisor.clone(),
             )),
-            actions: Arc::new(ActionRunner::new(
-                environment.clone(),
-                Arc::clone(&artifacts) as Arc<_>,
-                supervisor.clone(),
-            )),
+            actions: Arc::new(ActionRunner::new(environment, Arc::clone(&artifacts) as Arc<_>, supervisor)),
             forge: Arc::new(LocalForge::new(remotes, control)),
             artifacts,
             local: Arc::new(GitLocalRepos::new(git, search_path)),
