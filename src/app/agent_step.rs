@@ -7,6 +7,7 @@ use super::perform::{Detail, Order};
 use super::{App, AppError};
 use crate::domain::actor::Actor;
 use crate::domain::command::{Command, Flow};
+use crate::domain::confine::SandboxMode;
 use crate::domain::decide::Rejection;
 use crate::domain::event::Event;
 use crate::domain::evidence::{AttemptEvidence, AttemptOutcome, Step};
@@ -24,6 +25,8 @@ pub struct AgentStep {
     pub agent: Option<String>,
     /// Arguments after the agent's own.
     pub extra_args: Vec<String>,
+    /// The sandbox of this step; `None` takes the run's.
+    pub sandbox: Option<SandboxMode>,
     /// Where a passed step leads; `None` leaves the state.
     pub success: Option<State>,
 }
@@ -88,6 +91,7 @@ impl App {
             agent: Some(agent),
             prompt: step.prompt.clone(),
             extra_args: step.extra_args.clone(),
+            sandbox: step.sandbox,
             flow,
         };
         let ended = self.perform(&hold, &Order { step: Step::Agent, actor: actor.clone(), detail }).await?;

@@ -54,7 +54,7 @@ fn document(run: &Run, attempt: AttemptNo, verdict: &Verdict, now: &str) -> Valu
         "run_id": run.id.as_str(),
         "attempt": attempt,
         "created_at": now,
-        "engine": spec.agent.as_deref().map(engine),
+        "engine": evidence.map(|evidence| evidence.worker.as_str()),
         "state": run.state.name(),
         "result": {
             "outcome": agent.map(|agent| agent.outcome),
@@ -112,9 +112,4 @@ fn command(result: &CheckResult) -> Value {
         "known_failure": result.known_failure,
         "log": result.log,
     })
-}
-
-/// The agent's name without its arguments, which may be long.
-fn engine(agent: &str) -> &str {
-    agent.split([':', ' ']).next().unwrap_or_default()
 }

@@ -84,6 +84,9 @@ pub struct AttemptEvidence {
     /// Wall time in milliseconds.
     #[serde(default)]
     pub duration_ms: u64,
+    /// The agent by its name without arguments, such as `codex` or `command`; empty where none ran.
+    #[serde(default)]
+    pub worker: String,
     /// The program that ran and its version, as far as known.
     #[serde(default)]
     pub program: String,

@@ -113,6 +113,7 @@ impl CommandWorker {
             signal: report.signal.filter(|_| ran),
             duration_ms: u64::try_from(report.duration.as_millis()).unwrap_or(u64::MAX),
             program,
+            worker: String::new(),
             log: report.log.map(|log| LogRef {
                 path,
                 sha256: log.sha256,

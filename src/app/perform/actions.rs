@@ -23,7 +23,7 @@ pub(super) async fn actions(work: &Work<'_>) -> Result<Done, AppError> {
         limits: spec.limits.of_check(),
     };
     // Whatever an action writes is judged like what the agent writes.
-    let guard = super::agent::guard_order(work.run);
+    let guard = super::agent::guard_order(work.run, spec.policy.sandbox);
     work.note_guard(work.app.ports.workspace.begin_phase(&guard).await?)?;
     let started = |process| work.note_process(process);
     let ran = work.app.ports.actions.run(&order, &started, &work.hold.stop).await;

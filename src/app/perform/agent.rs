@@ -18,8 +18,10 @@ use crate::ports::workspace::{CaptureOrder, GuardOrder};
 pub(super) const PLAN_FILE: &str = "PLAN.md";
 
 pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
+    let mut confinement = work.run.spec.policy.agent_confinement();
     let (agent, text, extra_args, flow) = match work.detail {
-        Detail::Agent { agent, prompt, extra_args, flow } => {
+        Detail::Agent { agent, prompt, extra_args, sandbox, flow } => {
+            confinement.mode = sandbox.unwrap_or(confinement.mode);
             (agent.clone(), prompt::guarded(work.run, prompt)?, extra_args.clone(), *flow)
         }
         Detail::Unattended | Detail::Checks { .. } | Detail::OrderedPush { .. } => {
@@ -38,10 +40,10 @@ pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
         extra_args,
         workspace: work.app.ports.workspace.path(&work.run.spec.repo, &work.run.id),
         prompt: text,
-        confinement: work.run.spec.policy.agent_confinement(),
+        confinement,
         limits: work.run.spec.limits.of_attempt(),
     };
-    let guard = guard_order(work.run);
+    let guard = guard_order(work.run, confinement.mode);
     let ports = &work.app.ports;
     // A phase that was cut off is judged before this one begins.
     work.note_guard(ports.workspace.begin_phase(&guard).await?)?;
@@ -59,6 +61,7 @@ pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
     let actions = take_actions(work).await?;
     let mut evidence = report.evidence;
     evidence.signals = Some(Box::new(report.signals));
+    evidence.worker = worker_of(&order.agent).to_owned();
     let change = match report.outcome {
         AttemptOutcome::Succeeded => work.app.capture(work.run, &commit_message(work.run)).await?,
         AttemptOutcome::Failed
@@ -73,10 +76,15 @@ pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
     Ok(Done::with(evidence, outcome))
 }
 
+/// The agent's name without its arguments, which may be long.
+fn worker_of(agent: &str) -> &str {
+    agent.split([':', ' ']).next().unwrap_or_default()
+}
+
 /// What the phase of a run may write: while exploring the plan only, and nothing when the sandbox is to be read only.
-pub(super) fn guard_order(run: &Run) -> GuardOrder {
+pub(super) fn guard_order(run: &Run, mode: SandboxMode) -> GuardOrder {
     let policy = &run.spec.policy;
-    let scope = match (policy.sandbox, run.state) {
+    let scope = match (mode, run.state) {
         (SandboxMode::ReadOnly, _) => Scope::Nothing,
         (_, State::Discovery) => Scope::Plan,
         _ => Scope::Build,

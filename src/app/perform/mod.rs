@@ -16,6 +16,7 @@ use super::{App, AppError};
 use crate::crash_point;
 use crate::domain::actor::Actor;
 use crate::domain::command::{Command, Failure, Flow, StepOutcome};
+use crate::domain::confine::SandboxMode;
 use crate::domain::event::Event;
 use crate::domain::evidence::{AttemptEvidence, AttemptOutcome, ProcessRef, Step};
 use crate::domain::guard::GuardReport;
@@ -47,6 +48,8 @@ pub enum Detail {
         prompt: String,
         /// Arguments after the agent's own.
         extra_args: Vec<String>,
+        /// The sandbox; `None` takes the run's.
+        sandbox: Option<SandboxMode>,
         /// Where a passed step leads.
         flow: Flow,
     },

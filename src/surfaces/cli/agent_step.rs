@@ -14,7 +14,9 @@ use super::ui::{BAD, GOOD, STRONG};
 use super::{Access, create_run, doctor, runtime, show_json, words};
 use crate::app::agent_step::{AgentStep, AgentStepReport};
 use crate::app::doctor::{Preflighted, Profile};
+use crate::app::report::RUNTIME_REPORT;
 use crate::app::{App, Log};
+use crate::domain::confine::SandboxMode;
 use crate::domain::event::Event;
 use crate::domain::id::{RunId, Version};
 use crate::domain::spec::MAX_TASK_BYTES;
@@ -88,12 +90,16 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     let agent = args.agent.clone().or(before.spec.agent).or_else(|| session.config.agent.value.clone());
     let engine = engine(agent.as_deref());
     let extra_args = extra_args(session, args, &engine);
-    let step = AgentStep { prompt, agent, extra_args, success: args.success_state };
+    // codex has a sandbox of its own by these names; around every other agent the engine puts its wall.
+    let mode = args.look.codex_sandbox.as_deref().and_then(SandboxMode::of);
+    let sandbox = mode.filter(|_| engine != "codex");
+    let step = AgentStep { prompt, agent, extra_args, sandbox, success: args.success_state };
     let spinner = session.ui.spinner("the agent is at work");
     let report = runtime::block_on(async |stop| app.agent_step(run_id, &step, &session.actor, &stop).await)?;
     drop(spinner);
-    let verdict = verdict_since(app.store(), run_id, before.version)?;
-    say(session, &app, &report, &engine, verdict.as_ref());
+    let (verdict, written) = judged_since(app.store(), run_id, before.version)?;
+    let judged = Judged { engine, verdict, report: written.map(|path| app.artifacts().absolute(&path)) };
+    say(session, &app, &report, &judged);
     Ok(if report.passed { Exit::Ok } else { Exit::Failed })
 }
 
@@ -141,7 +147,7 @@ fn engine(agent: Option<&str>) -> String {
 /// Arguments after the agent's own; what only codex understands is said to codex only.
 fn extra_args(session: &Session<'_>, args: &Args, engine: &str) -> Vec<String> {
     let mut codex = Vec::new();
-    if let Some(sandbox) = &args.look.codex_sandbox {
+    if let Some(sandbox) = args.look.codex_sandbox.as_ref().filter(|_| engine == "codex") {
         codex.extend(["--sandbox".to_owned(), sandbox.clone()]);
     }
     if let Some(model) = &args.codex_model {
@@ -158,18 +164,33 @@ fn extra_args(session: &Session<'_>, args: &Args, engine: &str) -> Vec<String> {
     codex
 }
 
-/// The last verdict rendered after a version; `None` when the step ended without one.
-fn verdict_since(log: &dyn Log, run: &RunId, version: Version) -> Result<Option<Verdict>, CliError> {
-    let mut verdicts =
-        log.events_of(run, version)?.into_iter().rev().filter_map(|recorded| match recorded.event {
-            Event::VerdictRendered(body) => Some(body.verdict),
-            _ => None,
-        });
-    Ok(verdicts.next())
+/// How a step was judged.
+struct Judged {
+    engine: String,
+    verdict: Option<Verdict>,
+    report: Option<PathBuf>,
 }
 
-fn say(session: &Session<'_>, app: &App, report: &AgentStepReport, engine: &str, verdict: Option<&Verdict>) {
+/// The last verdict and the last runtime report after a version; neither when the step ended without one.
+fn judged_since(
+    log: &dyn Log,
+    run: &RunId,
+    version: Version,
+) -> Result<(Option<Verdict>, Option<String>), CliError> {
+    let (mut verdict, mut report) = (None, None);
+    for recorded in log.events_of(run, version)? {
+        match recorded.event {
+            Event::VerdictRendered(body) => verdict = Some(body.verdict),
+            Event::ArtifactRegistered(body) if body.kind == RUNTIME_REPORT => report = Some(body.path),
+            _ => {}
+        }
+    }
+    Ok((verdict, report))
+}
+
+fn say(session: &Session<'_>, app: &App, report: &AgentStepReport, judged: &Judged) {
     let (ui, run, evidence) = (&session.ui, &report.run, &report.evidence);
+    let (engine, verdict) = (&judged.engine, judged.verdict.as_ref());
     let log = evidence.log.as_ref().map(|log| app.artifacts().absolute(&log.path));
     if ui.is_json() {
         ui.document(&json!({
@@ -184,7 +205,8 @@ fn say(session: &Session<'_>, app: &App, report: &AgentStepReport, engine: &str,
             "phase": run.state.phase().name(),
             "reason": run.reason.code,
             "classification": verdict,
-            "agent_report": log,
+            "agent_report": judged.report,
+            "log": log,
             "change": run.change,
         }));
         return;

@@ -84,9 +84,39 @@ fn a_workspace_that_is_not_ready_stops_the_step_before_the_agent() {
     );
     assert_eq!(sandbox.state("a"), "NEEDS_HUMAN_REVIEW");
     let _again = sandbox.agentpr(&["retry", "a"]).ok();
-    let answer =
-        step(&sandbox, "write answer.txt 42\n", &["--codex-sandbox", "read-only", "--skip-preflight"]).ok();
-    assert!(answer.stderr.contains("codex"), "an option that says nothing is named: {}", answer.stderr);
+    let options = ["--codex-sandbox", "read-only", "--skip-preflight"];
+    let said = step(&sandbox, "write answer.txt 42\n", &options).code(1).json();
+    assert_ne!(
+        said["classification"]["grade"], "PASS",
+        "an agent that may only read changes nothing: {said}"
+    );
+    assert!(said["change"].is_null(), "{said}");
+}
+
+#[test]
+fn the_seeds_names_of_sandboxes_set_the_tier_of_an_agent_that_is_not_codex() {
+    let sandbox = implementing();
+    let tier = |mode: &str, script: &str| {
+        let _step = step(&sandbox, script, &["--codex-sandbox", mode]);
+        let tier = sandbox.json(&["show", "a"])["agent_evidence"]["tier"].clone();
+        tier.as_str().unwrap().to_owned()
+    };
+    assert_eq!(tier("danger-full-access", "write answer.txt 42\n"), "open");
+    let walled = tier("workspace-write", "write answer.txt 42\nwrite more.txt 1\n");
+    assert!(["landlock", "bubblewrap"].contains(&walled.as_str()), "{walled}");
+}
+
+#[test]
+fn the_report_of_a_step_has_what_its_verdict_rests_on() {
+    let sandbox = implementing();
+    let said = step(&sandbox, "write answer.txt 42\n", &["--success-state", "LOCAL_VALIDATING"]).ok().json();
+    let text = std::fs::read_to_string(said["agent_report"].as_str().unwrap()).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&report["run_id"], &report["engine"]), (&"a".into(), &"command".into()));
+    assert_eq!(report["result"]["exit_code"], 0);
+    assert_eq!(report["classification"]["reason_code"], "runtime_success");
+    assert_eq!(report["verification"]["commands"][0]["command"], "sh check.sh");
+    assert_eq!(report["safety"]["violation_count"], 0);
 }
 
 #[test]
