@@ -1,10 +1,10 @@
 //! Attempts: an intent before each effect, an outcome after it, and what the outcome moves.
 
-use super::{Ctx, Decision, Rejection, gate, work};
+use super::{Ctx, Decision, Rejection, gate, human, is_working, work};
 use crate::domain::command::{Failure, StepOutcome};
 use crate::domain::event::{
-    ActionsExecuted, AttemptEnded, AttemptStarted, Event, GuardViolated, HumanReviewRequested, PlanReady,
-    PrLinked, PrRequestCancelled, ProcessStarted, Pushed, StepFailed, VerifySpecPinned, WorkspacePrepared,
+    ActionsExecuted, AttemptEnded, AttemptStarted, Event, GuardViolated, PlanReady, PrLinked,
+    PrRequestCancelled, ProcessStarted, Pushed, StepFailed, VerifySpecPinned, WorkspacePrepared,
 };
 use crate::domain::evidence::{AttemptEvidence, AttemptOutcome, CheckOutcome, OpenAttempt, ProcessRef, Step};
 use crate::domain::gate::{CancelReason, Gate};
@@ -203,12 +203,6 @@ fn keep(condition: bool, event: impl Into<Event>) -> Vec<Event> {
     if condition { vec![event.into()] } else { Vec::new() }
 }
 
-/// Whether the run still stands where a step of work moves it on.
-pub(super) fn is_working(run: &Run) -> bool {
-    use State::{Discovery, Implementing, Iterating, LocalValidating, PlanReady};
-    matches!(run.state, Discovery | PlanReady | Implementing | Iterating | LocalValidating)
-}
-
 fn failed(run: &Run, step: Step, failure: &Failure) -> Vec<Event> {
     if run.state == State::Queued {
         return Vec::new();
@@ -254,8 +248,4 @@ fn interrupted(run: &Run, step: Step) -> Vec<Event> {
     let message = format!("the {} step was cut off {} times in a row", step.name(), before + 1);
     events.push(human("interrupted_too_often", &message));
     events
-}
-
-pub(super) fn human(reason: &str, message: &str) -> Event {
-    HumanReviewRequested { reason: reason.to_owned(), message: message.to_owned() }.into()
 }

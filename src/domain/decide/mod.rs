@@ -16,7 +16,8 @@ pub use rejection::Rejection;
 use super::actor::Actor;
 use super::command::Command;
 use super::event::{
-    ArtifactRegistered, ChangeCaptured, CheckRecorded, Event, PrRequestCancelled, ReviewRecorded, RunCreated,
+    ArtifactRegistered, ChangeCaptured, CheckRecorded, Event, HumanReviewRequested, PrRequestCancelled,
+    ReviewRecorded, RunCreated,
 };
 use super::gate::{CancelReason, Gate};
 use super::run::Run;
@@ -169,4 +170,14 @@ fn withdraw(run: &Run) -> Vec<Event> {
         ],
         Gate::Closed | Gate::Used { .. } | Gate::Cancelled { .. } => Vec::new(),
     }
+}
+
+/// Whether the run still stands where a step of work moves it on.
+fn is_working(run: &Run) -> bool {
+    use State::{Discovery, Implementing, Iterating, LocalValidating, PlanReady};
+    matches!(run.state, Discovery | PlanReady | Implementing | Iterating | LocalValidating)
+}
+
+fn human(reason: &str, message: &str) -> Event {
+    HumanReviewRequested { reason: reason.to_owned(), message: message.to_owned() }.into()
 }

@@ -1,6 +1,6 @@
 //! What follows from the two steps of work: the agent's, and the checks'.
 
-use super::attempt::{human, is_working};
+use super::{human, is_working};
 use crate::domain::command::{ActionsFound, Flow};
 use crate::domain::event::{
     ActionsExecuted, ActionsRequested, ChangeCaptured, ChecksFinished, Event, FixRequested, MarkedDone,
