@@ -1,6 +1,6 @@
 //! Checks: the commands that decide, run by the engine on exactly one commit in a clean checkout, or where a person asks.
 //!
-//! [`plan`] decides what runs, [`sequence`] in which order, [`site`] runs one command, [`record`] keeps what came of it.
+//! `plan` decides what runs, `sequence` in which order, `site` runs one command, `record` keeps what came of it.
 //! Nothing an agent left lying around takes part: the checkout, the home and the caches are made for this run of the checks
 //! and removed after it.
 

@@ -1,7 +1,7 @@
 //! This machine, looked at for `doctor` and `run-preflight`.
 //!
-//! [`place`] looks at files and directories, [`project`] at what a repository is made with, [`program`] asks programs,
-//! [`registry`] asks package managers where they get packages from, [`reach`] asks hosts, [`wall`] tries sandboxes, [`home`]
+//! [`place`] looks at files and directories, `project` at what a repository is made with, `program` asks programs,
+//! [`registry`] asks package managers where they get packages from, `reach` asks hosts, `wall` tries sandboxes, [`home`]
 //! sees what a service unit hides. Nothing here judges, and nothing in a workspace is run.
 
 pub mod home;

@@ -4,7 +4,7 @@
 //! allocates little, starts no thread and opens nothing else, so that it costs a few milliseconds. Inside bubblewrap it is called
 //! once more (`__launch inner PROGRAM ARGS`), because only from there can it be told whether the program itself began.
 //!
-//! What it has to say it says on standard error, marked with a number that only the supervisor knows ([`super::handshake`]). The
+//! What it has to say it says on standard error, marked with a number that only the supervisor knows (`super::handshake`). The
 //! number never stands where the program could read it: in no argument and no environment that outlives the launch.
 
 use std::ffi::{OsStr, OsString};

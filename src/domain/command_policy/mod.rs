@@ -1,8 +1,8 @@
 //! Command rules: which commands the engine runs on somebody else's word, and which it refuses by name.
 //!
 //! Not a sandbox: a command can do anything the sandbox lets it, and a script in a file is not read. The rules stop
-//! mistakes and the plainly forbidden. [`judge`] is the order of the rules, [`destruction`] what no mode allows,
-//! [`administration`] what only the `system` mode allows, [`interaction`] what waits for a person.
+//! mistakes and the plainly forbidden. `judge` is the order of the rules, `destruction` what no mode allows,
+//! `administration` what only the `system` mode allows, `interaction` what waits for a person.
 
 mod administration;
 mod destruction;

@@ -1,7 +1,7 @@
 //! What secrets look like, pure: where in a text one stands, and the text without them.
 //!
 //! Three kinds of knowledge: tokens that carry their issuer's prefix ([`shape`]), private key blocks ([`pem`]), and values
-//! that are secret because of what stands before them ([`context`]). No shape goes over the end of a line except a private
+//! that are secret because of what stands before them (`context`). No shape goes over the end of a line except a private
 //! key block. Nothing here knows a secret that is in use; `adapters::process::redact` does.
 
 use std::borrow::Cow;

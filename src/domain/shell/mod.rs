@@ -2,8 +2,8 @@
 //!
 //! Total: any text gives commands or [`TooComplex`], never a panic, in time linear in its length. It expands nothing (no
 //! variable, no glob, no alias), so what a command computes at run time stays unseen: rules built on it stop mistakes,
-//! they are no sandbox. Read in this order: [`command`] (what comes out), [`parse`], [`compound`] and [`redirect`] (the
-//! grammar), [`word`] (quotes and substitutions), [`expand`] and [`wrapper`] (programs that run other programs).
+//! they are no sandbox. Read in this order: `command` (what comes out), `parse`, `compound` and `redirect` (the
+//! grammar), `word` (quotes and substitutions), `expand` and `wrapper` (programs that run other programs).
 
 mod command;
 mod compound;

@@ -1,6 +1,6 @@
 //! The sandbox: which tier a program gets, and the wall that belongs to it.
 //!
-//! [`probe`] finds out once what this machine can do; [`plan`] says what a program may see; [`bubblewrap`] and [`walls`] put that
+//! [`probe`] finds out once what this machine can do; [`plan`] says what a program may see; [`bubblewrap`] and `walls` put that
 //! into the words of each tier. Nothing here starts the program.
 
 use std::collections::BTreeMap;
