@@ -166,6 +166,34 @@ fn every_refusal_is_documented() {
     refuse(&names_rule(&document("docs/security.md"), "Refusals", &codes));
 }
 
+/// The reason codes in a source: literals of lower-case words joined by underscores.
+fn reason_codes(source: &Source) -> BTreeSet<String> {
+    struct Codes(BTreeSet<String>);
+    impl<'ast> Visit<'ast> for Codes {
+        fn visit_lit_str(&mut self, literal: &'ast syn::LitStr) {
+            let text = literal.value();
+            let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+            if text.contains('_') && text.split('_').all(is_word) {
+                self.0.insert(text);
+            }
+        }
+    }
+    let file = syn::parse_file(&source.text).unwrap_or_else(|err| panic!("{}: {err}", source.path));
+    let mut codes = Codes(BTreeSet::new());
+    codes.visit_file(&file);
+    codes.0
+}
+
+#[test]
+fn every_reason_code_is_documented() {
+    let page = document("docs/judging.md");
+    let sources = ["src/domain/verdict.rs", "src/domain/decide/work.rs", "src/domain/confine.rs"];
+    let codes: BTreeSet<String> = sources.iter().flat_map(|path| reason_codes(&document(path))).collect();
+    assert!(codes.len() >= 20, "only {codes:?} found");
+    let missing = codes.iter().filter(|code| !page.text.contains(&format!("`{code}`")));
+    refuse(&missing.map(|code| format!("{}: `{code}` is not told", page.path)).collect::<Vec<_>>());
+}
+
 #[test]
 fn every_relative_link_resolves() {
     let mut documents = sources(&["docs", "deploy"], "md");
