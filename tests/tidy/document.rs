@@ -204,6 +204,47 @@ fn every_relative_link_resolves() {
     refuse(&documents.iter().flat_map(link_rule).collect::<Vec<_>>());
 }
 
+/// What a unit forbids that the walls need: bubblewrap mounts a `/proc` and names its machine, both tiers make system calls of
+/// their own.
+fn unit_rule(source: &Source) -> Vec<String> {
+    let lines = || source.text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    let calls: BTreeSet<&str> = lines()
+        .filter_map(|line| line.strip_prefix("SystemCallFilter="))
+        .flat_map(str::split_whitespace)
+        .collect();
+    let needed = [
+        "@system-service",
+        "@mount",
+        "sethostname",
+        "landlock_create_ruleset",
+        "landlock_add_rule",
+        "landlock_restrict_self",
+    ];
+    let refused = needed.into_iter().filter(|call| !calls.contains(call));
+    let harmful = [
+        "ProtectKernelTunables=yes",
+        "ProtectKernelLogs=yes",
+        "ProtectHostname=yes",
+        "RestrictNamespaces=",
+        "ProcSubset=pid",
+    ];
+    let forbidden = harmful.into_iter().filter(|setting| lines().any(|line| line.starts_with(setting)));
+    let refused = refused.map(|call| format!("{}: the filter refuses `{call}`", source.path));
+    refused
+        .chain(forbidden.map(|setting| format!("{}: `{setting}` takes a wall away", source.path)))
+        .collect()
+}
+
+#[test]
+fn the_service_unit_allows_what_the_walls_need() {
+    let unit = document("deploy/systemd/agentpr.service");
+    refuse(&unit_rule(&unit));
+    let hardened = unit.text.replace("PrivateMounts=yes", "ProtectKernelLogs=yes");
+    assert_refused(unit_rule, "deploy/a.service", &hardened, &["`ProtectKernelLogs=yes` takes a wall away"]);
+    let narrow = unit.text.replace(" sethostname", "");
+    assert_refused(unit_rule, "deploy/a.service", &narrow, &["the filter refuses `sethostname`"]);
+}
+
 #[test]
 fn no_migration_has_changed() {
     refuse(&migration_rule(&sources(&["src/adapters/store/sqlite/migrations"], "sql"), MIGRATIONS));
