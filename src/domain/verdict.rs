@@ -1,7 +1,7 @@
 //! The verdict on an attempt: one pure function over evidence the engine produced.
 //!
 //! First match wins. An exit code alone never makes a PASS; only checks the engine ran do (decision D7). What a transcript
-//! says can stop a run and never pass it. The table with every reason code is in `docs/security.md`.
+//! says can stop a run and never pass it. The table with every reason code is in `docs/judging.md`.
 
 use serde::{Deserialize, Serialize};
 

@@ -166,6 +166,34 @@ fn every_refusal_is_documented() {
     refuse(&names_rule(&document("docs/security.md"), "Refusals", &codes));
 }
 
+/// The reason codes in a source: literals of lower-case words joined by underscores.
+fn reason_codes(source: &Source) -> BTreeSet<String> {
+    struct Codes(BTreeSet<String>);
+    impl<'ast> Visit<'ast> for Codes {
+        fn visit_lit_str(&mut self, literal: &'ast syn::LitStr) {
+            let text = literal.value();
+            let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase());
+            if text.contains('_') && text.split('_').all(is_word) {
+                self.0.insert(text);
+            }
+        }
+    }
+    let file = syn::parse_file(&source.text).unwrap_or_else(|err| panic!("{}: {err}", source.path));
+    let mut codes = Codes(BTreeSet::new());
+    codes.visit_file(&file);
+    codes.0
+}
+
+#[test]
+fn every_reason_code_is_documented() {
+    let page = document("docs/judging.md");
+    let sources = ["src/domain/verdict.rs", "src/domain/decide/work.rs", "src/domain/confine.rs"];
+    let codes: BTreeSet<String> = sources.iter().flat_map(|path| reason_codes(&document(path))).collect();
+    assert!(codes.len() >= 20, "only {codes:?} found");
+    let missing = codes.iter().filter(|code| !page.text.contains(&format!("`{code}`")));
+    refuse(&missing.map(|code| format!("{}: `{code}` is not told", page.path)).collect::<Vec<_>>());
+}
+
 #[test]
 fn every_relative_link_resolves() {
     let mut documents = sources(&["docs", "deploy"], "md");
@@ -174,6 +202,47 @@ fn every_relative_link_resolves() {
     );
     assert!(documents.len() > 5, "only {} documents found", documents.len());
     refuse(&documents.iter().flat_map(link_rule).collect::<Vec<_>>());
+}
+
+/// What a unit forbids that the walls need: bubblewrap mounts a `/proc` and names its machine, both tiers make system calls of
+/// their own.
+fn unit_rule(source: &Source) -> Vec<String> {
+    let lines = || source.text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    let calls: BTreeSet<&str> = lines()
+        .filter_map(|line| line.strip_prefix("SystemCallFilter="))
+        .flat_map(str::split_whitespace)
+        .collect();
+    let needed = [
+        "@system-service",
+        "@mount",
+        "sethostname",
+        "landlock_create_ruleset",
+        "landlock_add_rule",
+        "landlock_restrict_self",
+    ];
+    let refused = needed.into_iter().filter(|call| !calls.contains(call));
+    let harmful = [
+        "ProtectKernelTunables=yes",
+        "ProtectKernelLogs=yes",
+        "ProtectHostname=yes",
+        "RestrictNamespaces=",
+        "ProcSubset=pid",
+    ];
+    let forbidden = harmful.into_iter().filter(|setting| lines().any(|line| line.starts_with(setting)));
+    let refused = refused.map(|call| format!("{}: the filter refuses `{call}`", source.path));
+    refused
+        .chain(forbidden.map(|setting| format!("{}: `{setting}` takes a wall away", source.path)))
+        .collect()
+}
+
+#[test]
+fn the_service_unit_allows_what_the_walls_need() {
+    let unit = document("deploy/systemd/agentpr.service");
+    refuse(&unit_rule(&unit));
+    let hardened = unit.text.replace("PrivateMounts=yes", "ProtectKernelLogs=yes");
+    assert_refused(unit_rule, "deploy/a.service", &hardened, &["`ProtectKernelLogs=yes` takes a wall away"]);
+    let narrow = unit.text.replace(" sethostname", "");
+    assert_refused(unit_rule, "deploy/a.service", &narrow, &["the filter refuses `sethostname`"]);
 }
 
 #[test]
