@@ -36,10 +36,7 @@ impl Sandbox {
     /// # Errors
     /// Which tier is required, why there is none, and what to do, for people.
     pub fn tier(&self, confinement: &Confinement) -> Result<Tier, String> {
-        let required = match confinement.mode {
-            SandboxMode::ReadOnly | SandboxMode::WorkspaceWrite => confinement.required.max(Tier::Landlock),
-            SandboxMode::Auto | SandboxMode::DangerFullAccess => confinement.required,
-        };
+        let required = confinement.lowest();
         if confinement.mode == SandboxMode::DangerFullAccess {
             return if required == Tier::Open {
                 Ok(Tier::Open)
