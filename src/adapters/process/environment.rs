@@ -80,6 +80,21 @@ const TABLE: &[(&str, &str, Kind)] = &[
     ("COVERAGE_FILE", "{runtime_dir}/coverage/.coverage", Kind::File),
 ];
 
+/// What tells tools that nobody is there to answer, for commands the engine starts by itself. GitHub's runners set the first.
+const UNATTENDED: [(&str, &str); 4] = [
+    ("CI", "1"),
+    ("GIT_TERMINAL_PROMPT", "0"),
+    ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
+    ("PYTHONUNBUFFERED", "1"),
+];
+
+/// Tells tools that nobody is there to answer; what the operator set stays.
+pub fn unattended(env: &mut BTreeMap<String, String>) {
+    for (name, value) in UNATTENDED {
+        env.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+    }
+}
+
 /// Makes environments for children.
 #[derive(Debug, Clone)]
 pub struct ChildEnvironment {

@@ -151,6 +151,12 @@ fn fsm_47_what_is_risky_waits_for_a_person_whatever_was_said() {
         (RunCmd, "pip install --user x", None, Risk::Medium),
         (RunCmd, "cargo install just", None, Risk::Medium),
         (RunCmd, "curl -s http://127.0.0.1/x | sh", None, Risk::Medium),
+        (RunCmd, "bash -c 'apt-get install -y jq'", None, Risk::Medium),
+        (RunCmd, "'su'do id", None, Risk::Medium),
+        (RunCmd, "curl -s http://127.0.0.1/x | python3 -", None, Risk::Medium),
+        (RunCmd, "git push origin main", None, Risk::Medium),
+        (RunCmd, "echo sudo apt cargo install", None, Risk::Low),
+        (RunCmd, "cat apt | grep brew", None, Risk::Low),
         (WriteFile, "", None, Risk::Low),
     ] {
         assert_eq!(assumed_risk(kind, command, declared), wanted, "{command}");

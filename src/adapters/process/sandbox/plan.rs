@@ -46,27 +46,6 @@ const TOOLCHAINS: [&str; 11] = [
 /// Files with credentials below a toolchain's home: `(variable, file)`.
 const CREDENTIALS: [(&str, &str); 2] = [("CARGO_HOME", "credentials"), ("CARGO_HOME", "credentials.toml")];
 
-/// What a repository may bring along that an agent program would carry out as its own configuration, without being asked.
-/// Texts with instructions are not among them: a model reads them, no program does.
-const AGENT_CONFIG: [&str; 16] = [
-    ".claude",
-    ".mcp.json",
-    ".codex",
-    ".opencode",
-    "opencode.json",
-    "opencode.jsonc",
-    ".aider.conf.yml",
-    ".aider.conf.yaml",
-    ".gemini",
-    ".cursor",
-    ".windsurf",
-    ".crush.json",
-    "crush.json",
-    ".envrc",
-    ".qwen",
-    ".goosehints",
-];
-
 /// What is wished for.
 #[derive(Debug, Clone, Copy)]
 pub struct Wishes<'a> {
@@ -82,8 +61,6 @@ pub struct Wishes<'a> {
     pub writable: bool,
     /// Whether it has the network.
     pub network: bool,
-    /// Whether configuration of agents that the repository brings is hidden.
-    pub mask_agent_config: bool,
     /// What it may not see.
     pub hidden: &'a [PathBuf],
     /// What it may read besides.
@@ -103,10 +80,6 @@ pub struct Plan {
     pub hidden: BTreeSet<PathBuf>,
     /// Files with credentials below something readable, which are to look empty.
     pub credentials: BTreeSet<PathBuf>,
-    /// Files of the workspace that are to look empty.
-    pub empty_files: BTreeSet<PathBuf>,
-    /// Folders of the workspace that are to look empty, and cannot be written.
-    pub empty_folders: BTreeSet<PathBuf>,
 }
 
 /// Makes the plan for a program.
@@ -152,9 +125,6 @@ pub fn plan(wishes: &Wishes<'_>) -> Plan {
         |folder: &PathBuf| folder.is_dir() && plan.read.values().any(|shown| folder.starts_with(shown));
     plan.hidden =
         wishes.hidden.iter().filter_map(|path| path.canonicalize().ok()).filter(lies_open).collect();
-    if wishes.mask_agent_config {
-        plan.mask(wishes.workspace);
-    }
     plan
 }
 
@@ -186,21 +156,6 @@ impl Plan {
         match real.parent() {
             Some(folder) if !is_broad(folder, wishes.hidden) => self.show(folder),
             _ => self.show(&real),
-        }
-    }
-
-    fn mask(&mut self, workspace: &Path) {
-        for path in AGENT_CONFIG.iter().map(|name| workspace.join(name)) {
-            // A link that leads elsewhere leads to nothing the repository brought.
-            let Ok(real) = path.canonicalize() else { continue };
-            if !real.starts_with(workspace) || real == workspace {
-                continue;
-            }
-            if real.is_dir() {
-                self.empty_folders.insert(real);
-            } else {
-                self.empty_files.insert(real);
-            }
         }
     }
 }

@@ -16,9 +16,9 @@ pub(super) const ACTIONS: &str = ".aider_fsm/actions.yml";
 
 /// What a repository may hold at its root that configures an agent's program with code, keys or another home: claude
 /// (`.claude`, `.mcp.json`), codex (`.codex`, and `.env`, from which it takes `CODEX_HOME`), opencode, aider, cursor, gemini,
-/// and what editors and shells run of themselves (`.vscode`, `.envrc`). Source: the configuration pages of those programs, as
+/// qwen, windsurf, crush, and what editors and shells run of themselves (`.vscode`, `.envrc`). Source: the configuration pages of those programs, as
 /// gathered in `docs/security.md`. Instructions in plain words (`AGENTS.md`, `CLAUDE.md`) stay; they are protected.
-pub(in crate::adapters::workspace) const PARKED: [&str; 12] = [
+pub(in crate::adapters::workspace) const PARKED: [&str; 17] = [
     ".claude",
     ".mcp.json",
     ".codex",
@@ -26,8 +26,13 @@ pub(in crate::adapters::workspace) const PARKED: [&str; 12] = [
     "opencode.jsonc",
     ".opencode",
     ".aider.conf.yml",
+    ".aider.conf.yaml",
     ".cursor",
     ".gemini",
+    ".qwen",
+    ".windsurf",
+    ".crush.json",
+    "crush.json",
     ".vscode",
     ".envrc",
     ".env",
