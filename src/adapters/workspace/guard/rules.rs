@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::beneath::PASSING;
 use crate::adapters::workspace::protected::is_protected;
 use crate::domain::guard::Scope;
+use crate::domain::id::AttemptNo;
 use crate::ports::workspace::{GuardOrder, WorkspaceError};
 
 /// The folder of the engine's small files in a workspace; git is told to leave it alone.
@@ -67,6 +68,7 @@ const FREE_IN_GIT: [&str; 18] = [
 /// The words of an order that decide, as they are kept with a picture.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Terms {
+    pub(super) attempt: AttemptNo,
     pub(super) scope: Scope,
     plan: String,
     contract: String,
@@ -78,6 +80,7 @@ impl Terms {
     pub(super) fn of(order: &GuardOrder) -> Self {
         let path = |text: &str| text.trim_start_matches("./").trim_end_matches('/').to_owned();
         Self {
+            attempt: order.attempt,
             scope: order.scope,
             plan: path(&order.plan),
             contract: path(&order.contract),

@@ -56,6 +56,11 @@ impl<'a> Store<'a> {
         self.dir.join("found.json")
     }
 
+    /// What was found in phases that are judged, and is not known to be in the log.
+    pub(super) fn judged(&self) -> PathBuf {
+        self.dir.join("judged.json")
+    }
+
     /// The bytes that are kept of one picture at most.
     pub(super) fn limit(&self) -> u64 {
         self.workspace.settings.change_cap
