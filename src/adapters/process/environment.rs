@@ -13,13 +13,11 @@ use super::table::RUN_MARK;
 use super::tree::private_dir;
 use crate::domain::id::RunId;
 
-/// Variables taken over from the parent as they are: how to find programs, how to speak, where toolchains live.
-const INHERITED: [&str; 16] = [
-    "PATH",
-    "LANG",
-    "LC_ALL",
-    "TERM",
-    "TZ",
+/// Variables taken over from the parent as they are, besides [`TOOLCHAIN_VARIABLES`]: how to find programs, how to speak.
+const INHERITED: [&str; 5] = ["PATH", "LANG", "LC_ALL", "TERM", "TZ"];
+
+/// Variables that name toolchains, or certificates. They are taken over, and what they name may be read behind a wall.
+pub(super) const TOOLCHAIN_VARIABLES: [&str; 11] = [
     "RUSTUP_HOME",
     "CARGO_HOME",
     "GOROOT",
@@ -108,6 +106,7 @@ impl ChildEnvironment {
     pub fn new(data_dir: PathBuf, parent: &BTreeMap<String, String>, overrides: Overrides) -> Self {
         let mut inherited: BTreeMap<String, String> = INHERITED
             .iter()
+            .chain(&TOOLCHAIN_VARIABLES)
             .filter_map(|name| Some(((*name).to_owned(), parent.get(*name)?.clone())))
             .collect();
         if let Some(home) = parent.get("HOME").filter(|home| home.starts_with('/')) {

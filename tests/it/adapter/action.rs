@@ -244,7 +244,7 @@ async fn fsm_46_a_file_is_written_inside_and_nowhere_else() {
     assert_eq!(fs::read_dir(bench.workspace.join(".git/hooks")).unwrap().count(), 0);
     let mode = fs::metadata(bench.workspace.join("tool.sh")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o755);
-    assert!(!bench.workspace.join(".agentpr-partial").exists());
+    assert!(!bench.workspace.join(".agentpr-passing.new").exists());
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ mod process_stream;
 mod redact;
 mod sandbox;
 mod scan;
+mod tree;
 mod verify;
 mod worker;
 mod world;

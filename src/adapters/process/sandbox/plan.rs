@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::adapters::process::environment::TOOLCHAIN_VARIABLES;
+
 /// Folders of the system, as far as they are there.
 const SYSTEM: [&str; 12] = [
     "/usr",
@@ -27,21 +29,6 @@ const SYSTEM: [&str; 12] = [
 /// Folders that belong to many things at once: never shown whole because a tool lies in one.
 const BROAD: [&str; 11] =
     ["/tmp", "/var/tmp", "/home", "/root", "/run", "/dev", "/proc", "/sys", "/mnt", "/media", "/srv"];
-
-/// Variables of the child that name toolchains, or certificates.
-const TOOLCHAINS: [&str; 11] = [
-    "RUSTUP_HOME",
-    "CARGO_HOME",
-    "GOROOT",
-    "GOPATH",
-    "JAVA_HOME",
-    "NVM_DIR",
-    "VOLTA_HOME",
-    "PYENV_ROOT",
-    "RBENV_ROOT",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-];
 
 /// Files with credentials below a toolchain's home: `(variable, file)`.
 const CREDENTIALS: [(&str, &str); 2] = [("CARGO_HOME", "credentials"), ("CARGO_HOME", "credentials.toml")];
@@ -171,7 +158,7 @@ fn tool_folders(env: &BTreeMap<String, String>) -> Vec<PathBuf> {
             folders.push(folder);
         }
     }
-    let named = TOOLCHAINS.iter().filter_map(|name| env.get(*name)).map(PathBuf::from);
+    let named = TOOLCHAIN_VARIABLES.iter().filter_map(|name| env.get(*name)).map(PathBuf::from);
     folders.extend(named.filter(|path| path.is_absolute()));
     folders
 }

@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 
-use super::beneath::Root;
 use super::compare::{Comparison, Fix, SLACK};
 use super::dotgit;
 use super::picture::{Content, Entry, Kind, Picture, Place, RawPath, read, rename_durably, write_durably};
@@ -16,6 +15,7 @@ use super::restore::Restoration;
 use super::rules::{Rules, Terms};
 use super::store::Store;
 use super::walk::{Seen, Walk};
+use crate::adapters::process::beneath::Root;
 use crate::adapters::workspace::{GitWorkspace, at};
 use crate::domain::guard::{Breach, GuardReport, Violation};
 use crate::domain::id::{AttemptNo, RepoSlug, RunId};

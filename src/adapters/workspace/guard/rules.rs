@@ -3,7 +3,7 @@
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
-use super::beneath::PASSING;
+use crate::adapters::process::beneath::PASSING;
 use crate::adapters::workspace::protected::is_protected;
 use crate::domain::guard::Scope;
 use crate::domain::id::AttemptNo;
