@@ -15,7 +15,7 @@ use crate::ports::worker::WorkOrder;
 use crate::ports::workspace::{CaptureOrder, GuardOrder};
 
 /// The plan a phase of exploring may write.
-pub(super) const PLAN_FILE: &str = "PLAN.md";
+pub(crate) const PLAN_FILE: &str = "PLAN.md";
 
 pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
     let (agent, text, extra_args, flow) = match work.detail {

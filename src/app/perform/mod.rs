@@ -9,6 +9,8 @@ mod prepare;
 mod publish;
 mod request;
 
+pub(crate) use agent::PLAN_FILE;
+
 use super::execute::Executed;
 use super::gate::Issued;
 use super::hold::Hold;

@@ -9,6 +9,7 @@ mod gate;
 mod guard;
 mod guard_hostile;
 mod guard_parked;
+mod local;
 mod path;
 mod pipeline;
 mod prepare;
