@@ -98,7 +98,7 @@ fn state(run: &Run, updated_at: Option<&str>) -> Value {
 /// The code of a stage: of its first command that failed, else of its last.
 fn last_rc(report: &CheckReport, stage: Stage) -> Option<i32> {
     let of_stage = || report.results.iter().filter(|result| result.stage == stage);
-    of_stage().find(|result| !result.is_acceptable()).or(of_stage().last())?.exit_code
+    of_stage().find(|result| !result.is_acceptable()).or(of_stage().next_back())?.exit_code
 }
 
 /// What the first loop called it.

@@ -108,10 +108,10 @@ impl Probe for SystemProbe {
 
     fn sandbox(&self) -> SandboxFacts {
         let found = self.sandbox.probe();
-        let landlock = found.landlock.map(|version| format!("Landlock works (version {version})"));
+        let kernel = found.landlock.map(|version| format!("Landlock works (version {version})"));
         let bwrap = found.bwrap.as_ref().filter(|_| found.tier == Tier::Bubblewrap);
         let bwrap = bwrap.map(|bwrap| format!("`{}` {} works", bwrap.path.display(), bwrap.version));
-        let said = [bwrap, landlock, found.why_not_higher.clone()];
+        let said = [bwrap, kernel, found.why_not_higher.clone()];
         SandboxFacts {
             tier: found.tier,
             detail: said.into_iter().flatten().collect::<Vec<_>>().join("; "),
