@@ -59,7 +59,6 @@ fn order(place: &Path, program: &str, args: &[&str], mode: SandboxMode) -> Group
         runtime: place.join("runtime"),
         readable: Vec::new(),
         confinement: Confinement { mode, required: Tier::Open, network: true },
-        mask_agent_config: true,
         limits: ProcessLimits::wall(Duration::from_secs(600)),
         grace: Duration::from_secs(1),
         log: Some(place.join("log")),

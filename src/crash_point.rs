@@ -15,6 +15,7 @@ pub const POINTS: &[&str] = &[
     "attempt_started",
     "process_started",
     "agent_ended",
+    "phase_judged",
     "phase_ended",
     "change_captured",
     "checks_ended",

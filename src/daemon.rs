@@ -49,7 +49,13 @@ impl Wire for Wiring {
         let remotes = Remotes::new(absolute(&config.forge_root.value)?);
         let artifacts = Arc::new(ArtifactStore::new(data_dir.join("artifacts")));
         let environment = ChildEnvironment::new(data_dir.clone(), parent, overrides(config)?);
-        let data_dir_of_probe = data_dir.clone();
+        let looked_at = ProbeSettings {
+            search_path: std::env::split_paths(&config.search_path).collect(),
+            parent: parent.clone(),
+            data_dir: data_dir.clone(),
+            db: absolute(&config.db.value)?,
+            config_file: config.file.value.clone(),
+        };
         let supervisor = supervisor(config, [&data_dir, &workspace_root]);
         let workspace = WorkspaceSettings {
             data_dir,
@@ -63,13 +69,7 @@ impl Wire for Wiring {
             store,
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(SystemRandom),
-            probe: Arc::new(SystemProbe::new(ProbeSettings {
-                search_path: std::env::split_paths(&config.search_path).collect(),
-                parent: parent.clone(),
-                data_dir: data_dir_of_probe,
-                db: absolute(&config.db.value)?,
-                config_file: config.file.value.clone(),
-            })),
+            probe: Arc::new(SystemProbe::new(looked_at, supervisor.sandbox().clone())),
             workspace: Arc::new(GitWorkspace::new(workspace, remotes.clone(), control.clone())),
             worker: Arc::new(Workers::new(
                 environment.clone(),
@@ -122,7 +122,7 @@ fn supervisor(config: &Config, own: [&std::path::PathBuf; 2]) -> Supervisor {
     let settings = SandboxSettings {
         search_path: config.search_path.to_string_lossy().into_owned(),
         hidden,
-        readable: Vec::new(),
+        readable: config.sandbox_readable.value.clone(),
     };
     let redactor = Redactor::new(secrets_of(&config.parent_env));
     // The kernel's own link to this program; it holds even after an upgrade took the file's place.

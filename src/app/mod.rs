@@ -13,6 +13,7 @@ pub mod error;
 pub mod execute;
 pub mod finish;
 pub mod follow;
+pub mod fsm_layout;
 pub mod gate;
 pub mod gc;
 pub mod hold;

@@ -25,6 +25,7 @@ pub(super) struct FileSettings {
     pub(super) max_parallel: Option<usize>,
     pub(super) agent: Option<String>,
     pub(super) runtime_env_overrides: Option<PathBuf>,
+    pub(super) sandbox_readable: Option<Vec<PathBuf>>,
     pub(super) limits: FileLimits,
     pub(super) policy: FilePolicy,
     pub(super) repository: BTreeMap<String, FilePolicy>,

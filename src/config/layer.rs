@@ -103,6 +103,22 @@ impl Layers<'_> {
         }
     }
 
+    /// A list of paths, taken as they are; a variable has them as `PATH` has its folders.
+    pub(super) fn paths(
+        &self,
+        variable: &'static str,
+        setting: Option<&Vec<PathBuf>>,
+    ) -> Sourced<Vec<PathBuf>> {
+        if let Some(value) = self.variable(variable) {
+            let value = std::env::split_paths(value).filter(|path| !path.as_os_str().is_empty()).collect();
+            return Sourced { value, origin: Origin::Environment(variable) };
+        }
+        match setting {
+            Some(paths) => Sourced { value: paths.clone(), origin: self.in_file() },
+            None => Sourced { value: Vec::new(), origin: Origin::Default },
+        }
+    }
+
     /// A number.
     pub(super) fn number(
         &self,

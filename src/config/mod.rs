@@ -57,6 +57,8 @@ pub struct Config {
     pub agent: Sourced<Option<String>>,
     /// Variables given to agents and checks; `None` takes the built-in list.
     pub runtime_env_overrides: Sourced<Option<PathBuf>>,
+    /// What agents and checks may read besides the system's folders and what is theirs; absolute.
+    pub sandbox_readable: Sourced<Vec<PathBuf>>,
     /// Rules of new runs.
     pub policies: Policies,
     /// Limits of a run that brings none.
@@ -158,6 +160,7 @@ impl Config {
             runtime_env_overrides: layers
                 .path(None, "AGENTPR_RUNTIME_ENV_OVERRIDES", settings.runtime_env_overrides.as_ref())
                 .map_or(Sourced::none(), Sourced::some),
+            sandbox_readable: layers.paths("AGENTPR_SANDBOX_READABLE", settings.sandbox_readable.as_ref()),
             policies: Policies::read(&layers, &settings.policy, &settings.repository)?,
             limits,
             limit_origins,
@@ -178,6 +181,7 @@ impl Config {
         let text =
             |name: &str, set: &Sourced<String>| (name.to_owned(), set.value.clone(), set.origin.clone());
         let overrides = self.runtime_env_overrides.value.as_ref();
+        let readable = self.sandbox_readable.value.iter().map(|path| path.display().to_string());
         let mut rows = vec![
             path("data_dir", &self.data_dir),
             path("db", &self.db),
@@ -197,6 +201,11 @@ impl Config {
                 "runtime_env_overrides".to_owned(),
                 overrides.map(|path| path.display().to_string()).unwrap_or_default(),
                 self.runtime_env_overrides.origin.clone(),
+            ),
+            (
+                "sandbox_readable".to_owned(),
+                readable.collect::<Vec<_>>().join(":"),
+                self.sandbox_readable.origin.clone(),
             ),
         ];
         rows.extend(self.limit_origins.iter().map(|(name, origin)| {
@@ -221,6 +230,9 @@ impl Config {
         }
         if !(1..=64).contains(&self.max_parallel.value) {
             return Err(self.max_parallel.wrong("max_parallel", "a number from 1 to 64"));
+        }
+        if self.sandbox_readable.value.iter().any(|path| !path.is_absolute()) {
+            return Err(self.sandbox_readable.wrong("sandbox_readable", "absolute paths"));
         }
         if self.limits.attempt_secs == 0 || self.limits.check_secs == 0 {
             let origin = Origin::File(self.file.value.clone());

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::command_policy::CommandPolicy;
+use super::command_policy::{CommandPolicy, is_machine_wide};
 use super::evidence::LogRef;
 use super::id::Digest;
 use super::policy::CommandMode;
@@ -56,33 +56,6 @@ pub fn assumed_risk(kind: ActionKind, command: &str, declared: Option<Risk>) -> 
 /// Says whether a person has to grant a request before it runs: one action above `low` is enough.
 pub fn needs_person(actions: &[ActionLine]) -> bool {
     actions.iter().any(|action| action.risk > Risk::Low)
-}
-
-/// Says whether a command looks as if it changed the machine: packages of the system, tools for every project.
-///
-/// Words are compared, not meanings; quoting can hide one. The wall is the sandbox, this asks a person in the plain cases.
-fn is_machine_wide(command: &str) -> bool {
-    const ADMINISTRATION: [&str; 4] = ["sudo", "doas", "pkexec", "systemctl"];
-    const SYSTEM_PACKAGES: [&str; 11] =
-        ["apt", "apt-get", "aptitude", "dnf", "yum", "apk", "pacman", "zypper", "snap", "brew", "nix-env"];
-    const PROJECT_PACKAGES: [&str; 4] = ["npm", "pnpm", "yarn", "bun"];
-    const TOOL_INSTALLERS: [(&str, &str); 5] =
-        [("cargo", "install"), ("go", "install"), ("gem", "install"), ("pipx", "install"), ("uv", "tool")];
-    let words: Vec<&str> = command
-        .split(|c: char| c.is_whitespace() || matches!(c, ';' | '&' | '|' | '(' | ')' | '`' | '"' | '\''))
-        .filter(|word| !word.is_empty())
-        .map(|word| word.rsplit('/').next().unwrap_or(word))
-        .collect();
-    let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(word));
-    let pairs = || words.iter().zip(words.iter().skip(1));
-    has(&ADMINISTRATION)
-        || has(&SYSTEM_PACKAGES)
-        || (has(&PROJECT_PACKAGES) && has(&["-g", "--global", "global", "--location=global"]))
-        || (has(&["pip", "pip3", "python", "python3"]) && has(&["--user", "--break-system-packages"]))
-        || pairs().any(|(a, b)| TOOL_INSTALLERS.contains(&(a, b)))
-        || (has(&["curl", "wget"])
-            && command.contains('|')
-            && has(&["sh", "bash", "zsh", "python", "python3"]))
 }
 
 /// One action as asked for.

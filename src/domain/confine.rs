@@ -96,6 +96,16 @@ pub struct Confinement {
     pub network: bool,
 }
 
+impl Confinement {
+    /// The lowest tier the program may run under: what is required, and what its mode stands for.
+    pub fn lowest(&self) -> Tier {
+        match self.mode {
+            SandboxMode::ReadOnly | SandboxMode::WorkspaceWrite => self.required.max(Tier::Landlock),
+            SandboxMode::Auto | SandboxMode::DangerFullAccess => self.required,
+        }
+    }
+}
+
 /// What one program with everything it starts may use; `None` is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProcessLimits {

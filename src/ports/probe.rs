@@ -55,7 +55,7 @@ pub trait Probe: Send + Sync {
     /// What the system said, in one line.
     fn free_space(&self, path: &Path) -> Result<u64, String>;
 
-    /// The walls this machine has for agents; tries them, at most 2 s.
+    /// The walls this machine has for agents; tries them once, at most 10 s.
     fn sandbox(&self) -> SandboxFacts;
 
     /// Places of the engine that others may read or write, and should not.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::evidence::{Change, DiffStat, Prepared};
 use crate::domain::guard::{GuardReport, Scope};
@@ -70,19 +71,26 @@ pub trait Workspace: Send + Sync {
     /// Takes a picture of the workspace before a phase, and parks what the repository would configure the agent with.
     ///
     /// When the picture of a phase that was cut off is still there, that phase is judged first, as [`Self::end_phase`] does.
-    /// The report is about that one, and clean otherwise.
+    /// The answer is what was found in earlier phases and not forgotten since by [`Self::forget_judged`], oldest first.
     ///
     /// # Errors
     /// [`WorkspaceError`] for a missing workspace, a failing git or file system; the phase must not begin then.
-    async fn begin_phase(&self, order: &GuardOrder) -> Result<GuardReport, WorkspaceError>;
+    async fn begin_phase(&self, order: &GuardOrder) -> Result<Vec<Judged>, WorkspaceError>;
 
     /// Compares the workspace with the picture, puts back what the phase may not touch, path by path, and forgets the picture.
     ///
-    /// Legal changes stay, and so does what was there before the phase. No picture is no error: the report is clean.
+    /// Legal changes stay, and so does what was there before the phase. No picture is no error: the report is clean. One that is
+    /// not clean is on the disk when this returns, and told again by [`Self::begin_phase`] until it is forgotten.
     ///
     /// # Errors
     /// [`WorkspaceError`] when something illegal could not be put back; the picture is kept then.
     async fn end_phase(&self, order: &GuardOrder) -> Result<GuardReport, WorkspaceError>;
+
+    /// Forgets what was found in the phases of a run, once it is in the log.
+    ///
+    /// # Errors
+    /// [`WorkspaceError`] when the file system refuses; it is told once more then.
+    async fn forget_judged(&self, repo: &RepoSlug, run: &RunId) -> Result<(), WorkspaceError>;
 
     /// Takes the file with action requests out of the workspace; `None` when there is none.
     ///
@@ -130,11 +138,22 @@ pub trait Workspace: Send + Sync {
     async fn remove(&self, repo: &RepoSlug, run: &RunId) -> Result<u64, WorkspaceError>;
 }
 
+/// What was found in a phase.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judged {
+    /// The attempt whose phase it was.
+    pub attempt: AttemptNo,
+    /// What was found; never clean.
+    pub report: GuardReport,
+}
+
 /// One phase of the agent's work, for the guard.
 #[derive(Debug, Clone)]
 pub struct GuardOrder {
     /// The run.
     pub run: RunId,
+    /// The attempt; it has this one phase.
+    pub attempt: AttemptNo,
     /// Its repository.
     pub repo: RepoSlug,
     /// What the phase may write.

@@ -48,6 +48,36 @@ fn a_death_at_any_named_point_loses_nothing_and_the_next_start_goes_on() {
 }
 
 #[test]
+fn a_violation_that_was_found_before_a_death_is_in_the_log_once() {
+    let sandbox = sandbox::Sandbox::new();
+    let files = [("answer.txt", "41\n"), ("check.sh", "grep -qx 42 answer.txt\n")];
+    sandbox.with_remote("acme", "parser", &files);
+    let agent = sandbox.fake_agent("fix.script", "write answer.txt 42\nwrite pipeline.yml x\nprint done\n");
+    for point in ["phase_judged", "phase_ended"] {
+        let order =
+            ["submit", "--owner", "acme", "--repo", "parser", "--task", "Say 42", "--check", "sh check.sh"];
+        let args = [&order[..], &["--run-id", point, "--agent", &agent]].concat();
+        let _submitted = sandbox.agentpr(&args).ok();
+        let tick = ["manager-tick", "--run-id", point];
+        let mut command = sandbox.command(&tick);
+        let died = command
+            .env("AGENTPR_CRASH_AT", format!("{point}#1"))
+            .spawn()
+            .unwrap()
+            .wait_with_output()
+            .unwrap();
+        assert_eq!(died.status.code(), None, "it did not die at `{point}`");
+        let _went_on = sandbox.agentpr(&tick);
+        let events = sandbox.agentpr(&["--json", "events", point]).ok().stdout;
+        let of_first = events
+            .lines()
+            .filter(|line| line.contains("guard.violated") && line.contains("\"attempt\":3,"))
+            .count();
+        assert_eq!(of_first, 1, "{point}: {events}");
+    }
+}
+
+#[test]
 fn deaths_at_random_moments_lose_nothing_and_every_run_comes_to_an_end() {
     let cycles: u32 = number("AGENTPR_KILL_CYCLES").unwrap_or(150);
     let seed = number("AGENTPR_KILL_SEED").unwrap_or_else(|| u64::from(std::process::id()));

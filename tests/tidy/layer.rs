@@ -32,7 +32,7 @@ const PLACES: &[(&str, &[&str])] = &[
     ("indicatif", &["surfaces/cli"]),
     ("minijinja", &["app/prompt"]),
     ("toml", &["config", "adapters/probe"]),
-    ("landlock", &["adapters/process", "adapters/probe"]),
+    ("landlock", &["adapters/process"]),
     ("saphyr", &["adapters/yaml"]),
     ("saphyr_parser", &["adapters/yaml"]),
     ("reqwest", &["adapters/"]),

@@ -1,13 +1,11 @@
-//! Writing a file into a workspace an agent has had its hands in: every folder on the way is opened by itself, never
-//! through a link, and the file is put in place by its name. So neither a link nor a second name leads anywhere else.
+//! Writing a file into a workspace an agent has had its hands in: which paths a request may name, and what may be there already.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fchmod, mkdirat, openat, renameat, statat, unlinkat};
-use rustix::io::Errno;
+use rustix::fs::FileType;
+
+use crate::adapters::process::beneath::{Root, is_kind};
 
 /// A stable word and a sentence.
 pub(super) type Fault = (&'static str, &'static str);
@@ -65,23 +63,31 @@ pub(super) fn write_inside(
     let Some((name, folders)) = parts.split_last() else {
         return Err(("path_outside_repo", "names no file".to_owned()));
     };
-    // The workspace's own path is the engine's; only what lies below it is not trusted.
-    let mut folder =
-        openat(CWD, workspace, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-            .map_err(|err| failed(err.into()))?;
+    let root = Root::open(workspace).map_err(failed)?;
+    let mut way = String::new();
     for part in folders {
-        folder = enter(&folder, part)?;
+        way = if way.is_empty() { (*part).to_owned() } else { format!("{way}/{part}") };
+        match root.stat(way.as_bytes()).map_err(failed)? {
+            None => break,
+            Some(found) if is_kind(&found, FileType::Directory) => {}
+            Some(found) if is_kind(&found, FileType::Symlink) => {
+                return Err(("path_is_link", format!("`{part}` is a link")));
+            }
+            Some(_) => return Err(("not_a_file", format!("`{part}` is no folder"))),
+        }
     }
-    let mode = match statat(&folder, *name, AtFlags::SYMLINK_NOFOLLOW) {
-        Err(Errno::NOENT) => Mode::from_raw_mode(0o644),
-        Err(err) => return Err(failed(err.into())),
-        Ok(found) => match FileType::from_raw_mode(found.st_mode) {
-            FileType::RegularFile => Mode::from_raw_mode(found.st_mode & 0o777),
-            FileType::Symlink => return Err(("path_is_link", "the file is a link".to_owned())),
-            _ => return Err(("not_a_file", "something that is no file has that name".to_owned())),
-        },
+    let path = [folders, &[*name]].concat().join("/");
+    let mode = match root.stat(path.as_bytes()).map_err(failed)? {
+        None => 0o644,
+        Some(found) if is_kind(&found, FileType::RegularFile) => found.st_mode & 0o777,
+        Some(found) if is_kind(&found, FileType::Symlink) => {
+            return Err(("path_is_link", "the file is a link".to_owned()));
+        }
+        Some(_) => return Err(("not_a_file", "something that is no file has that name".to_owned())),
     };
-    put(&folder, name, content, mode).map_err(failed)
+    // Each step is made from an open folder once more, so a link put there since leads nowhere either.
+    root.make_way(path.as_bytes()).map_err(failed)?;
+    root.put(path.as_bytes(), content, mode, None).map_err(failed)
 }
 
 /// Says whether `other` is the path itself or a folder above it; letter case does not matter.
@@ -90,48 +96,4 @@ fn covers(other: &str, parts: &[&str]) -> bool {
     !other.is_empty()
         && other.len() <= parts.len()
         && other.iter().zip(parts).all(|(a, b)| a.eq_ignore_ascii_case(b))
-}
-
-/// Opens a folder below another, making it when it is not there.
-fn enter(folder: &OwnedFd, part: &str) -> Result<OwnedFd, (&'static str, String)> {
-    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let opened = match openat(folder, part, flags, Mode::empty()) {
-        Err(Errno::NOENT) => match mkdirat(folder, part, Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(Errno::EXIST) => openat(folder, part, flags, Mode::empty()),
-            Err(err) => Err(err),
-        },
-        opened => opened,
-    };
-    opened.map_err(|err| match err {
-        // A link is refused as `ELOOP`, or as `ENOTDIR` because a folder was asked for.
-        Errno::LOOP => ("path_is_link", format!("`{part}` is a link")),
-        Errno::NOTDIR => match statat(folder, part, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(found) if FileType::from_raw_mode(found.st_mode) == FileType::Symlink => {
-                ("path_is_link", format!("`{part}` is a link"))
-            }
-            _ => ("not_a_file", format!("`{part}` is no folder")),
-        },
-        err => ("write_failed", io::Error::from(err).to_string()),
-    })
-}
-
-/// Writes beside and renames: a file with a second name elsewhere keeps its content under that name.
-fn put(folder: &OwnedFd, name: &str, content: &[u8], mode: Mode) -> io::Result<()> {
-    const PARTIAL: &str = ".agentpr-partial";
-    let folder = folder.as_fd();
-    match unlinkat(folder, PARTIAL, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => {}
-        Err(err) => return Err(err.into()),
-    }
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut file = File::from(openat(folder, PARTIAL, flags, mode)?);
-    // The engine's own mask may have taken some permissions away.
-    let allowed = fchmod(&file, mode).map_err(io::Error::from);
-    let written = allowed.and_then(|()| file.write_all(content)).and_then(|()| file.sync_all());
-    let placed = written.and_then(|()| renameat(folder, PARTIAL, folder, name).map_err(io::Error::from));
-    if placed.is_err() {
-        // What failed first is what the caller wants to hear of.
-        let _left = unlinkat(folder, PARTIAL, AtFlags::empty());
-    }
-    placed
 }

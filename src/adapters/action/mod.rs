@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use crate::adapters::process::environment::ChildEnvironment;
+use crate::adapters::process::environment::{ChildEnvironment, unattended};
 use crate::adapters::process::group::{Ending, GRACE, GroupOrder, Supervisor};
 use crate::domain::action::{ActionKind, ActionLine, ActionResult};
 use crate::domain::command_policy::CommandPolicy;
@@ -24,14 +24,6 @@ mod file;
 mod request;
 
 use request::Action;
-
-/// What makes tools behave when nobody sits before them; one that is set already stays.
-const UNATTENDED: [(&str, &str); 4] = [
-    ("CI", "1"),
-    ("GIT_TERMINAL_PROMPT", "0"),
-    ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
-    ("PYTHONUNBUFFERED", "1"),
-];
 
 /// Carries requests out.
 pub struct ActionRunner {
@@ -118,9 +110,7 @@ impl ActionRunner {
             .environment
             .make(&order.run, &order.workspace, &runtime)
             .map_err(|err| format!("the environment of actions cannot be made: {err}"))?;
-        for (name, value) in UNATTENDED {
-            env.entry(name.to_owned()).or_insert_with(|| value.to_owned());
-        }
+        unattended(&mut env);
         let wished = action.timeout_seconds.map_or(order.limits.wall, Duration::from_secs);
         Ok(GroupOrder {
             program: PathBuf::from("/bin/sh"),
@@ -132,7 +122,6 @@ impl ActionRunner {
             runtime,
             confinement: order.confinement,
             readable: Vec::new(),
-            mask_agent_config: true,
             limits: ProcessLimits { wall: wished.min(order.limits.wall), ..order.limits },
             grace: GRACE,
             log: Some(self.artifacts.absolute(&format!("{}/{log}", order.run))),

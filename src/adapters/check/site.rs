@@ -14,6 +14,7 @@ use super::excerpt::excerpt;
 use super::plan::Plan;
 use super::reach;
 use super::record::{Ended, Entry, Record};
+use crate::adapters::process::environment;
 use crate::adapters::process::group::{Ending, GroupOrder, GroupReport, Supervisor};
 use crate::adapters::process::terminal::Terminal;
 use crate::adapters::process::tree::private_dir;
@@ -30,14 +31,6 @@ use crate::ports::worker::OnStart;
 
 /// Time between TERM and KILL for a check: it has no session to write down, as an agent has.
 const GRACE: Duration = Duration::from_secs(2);
-
-/// What a program without a person at it is told, for those that ask.
-const UNATTENDED: [(&str, &str); 4] = [
-    ("CI", "1"),
-    ("GIT_TERMINAL_PROMPT", "0"),
-    ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
-    ("PYTHONUNBUFFERED", "1"),
-];
 
 /// Bytes kept of what a terminal showed.
 const TERMINAL_CAP: usize = 512 * 1024;
@@ -189,9 +182,7 @@ impl Site<'_> {
     pub(super) fn order(&self, job: Job<'_>, settings: &StageSettings, unattended: bool) -> GroupOrder {
         let mut env = self.env.clone();
         if unattended {
-            for (name, value) in UNATTENDED {
-                env.entry(name.to_owned()).or_insert_with(|| value.to_owned());
-            }
+            environment::unattended(&mut env);
         }
         env.insert("AIDER_FSM_STAGE".to_owned(), job.stage.name().to_owned());
         env.extend(settings.env.iter().map(|(name, value)| (name.clone(), value.clone())));
@@ -205,7 +196,6 @@ impl Site<'_> {
             runtime: self.runtime.clone(),
             readable: Vec::new(),
             confinement: self.confinement,
-            mask_agent_config: false,
             limits: self.limits,
             grace: GRACE,
             log: None,

@@ -41,7 +41,7 @@ pub(super) fn look(git: &Git, path: &Path) -> Result<LocalRepo, WorkspaceError> 
 
 /// The last two parts of an address, as forges name repositories.
 fn slug_of_address(address: &str) -> Option<RepoSlug> {
-    let path = address.trim_end_matches('/').trim_end_matches(".git");
+    let path = without_ending(address.trim_end_matches('/'));
     let (rest, repo) = path.rsplit_once('/')?;
     let owner = rest.rsplit(['/', ':']).next()?;
     RepoSlug::new(owner, repo).ok()
@@ -54,7 +54,12 @@ fn slug_of_directory(root: &Path) -> Result<RepoSlug, WorkspaceError> {
         .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' })
         .take(100)
         .collect();
-    let clean = clean.trim_start_matches(['-', '.']).trim_end_matches(".git");
+    let clean = without_ending(clean.trim_start_matches(['-', '.']));
     RepoSlug::new("local", if clean.is_empty() { "repository" } else { clean })
         .map_err(|err| WorkspaceError::Failed(err.to_string()))
+}
+
+/// A name without the ending git puts on bare repositories; once, and as a whole.
+fn without_ending(name: &str) -> &str {
+    name.strip_suffix(".git").unwrap_or(name)
 }

@@ -1,8 +1,8 @@
 //! This machine, looked at for `doctor` and `run-preflight`.
 //!
 //! [`place`] looks at files and directories, `project` at what a repository is made with, `program` asks programs,
-//! [`registry`] asks package managers where they get packages from, `reach` asks hosts, `wall` tries sandboxes, [`home`]
-//! sees what a service unit hides. Nothing here judges, and nothing in a workspace is run.
+//! [`registry`] asks package managers where they get packages from, `reach` asks hosts, [`home`] sees
+//! what a service unit hides. Nothing here judges, and nothing in a workspace is run.
 
 pub mod home;
 pub mod place;
@@ -11,7 +11,6 @@ mod project;
 mod reach;
 pub mod registry;
 mod sweep;
-mod wall;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,7 +19,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::adapters::process::environment::scratch_dir;
+use crate::adapters::process::sandbox::Sandbox;
 use crate::adapters::process::tree::{private_dir, remove_tree};
+use crate::domain::confine::Tier;
 use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
 use crate::ports::probe::{
@@ -45,12 +46,13 @@ pub struct ProbeSettings {
 /// Looks at this machine.
 pub struct SystemProbe {
     settings: ProbeSettings,
+    sandbox: Sandbox,
 }
 
 impl SystemProbe {
-    /// A probe of this machine; nothing is looked at yet.
-    pub fn new(settings: ProbeSettings) -> Self {
-        Self { settings }
+    /// A probe of this machine, with the sandbox that agents and checks get; nothing is looked at yet.
+    pub fn new(settings: ProbeSettings, sandbox: Sandbox) -> Self {
+        Self { settings, sandbox }
     }
 
     fn variable(&self, name: &str) -> Option<&str> {
@@ -105,7 +107,16 @@ impl Probe for SystemProbe {
     }
 
     fn sandbox(&self) -> SandboxFacts {
-        wall::strongest(&self.settings)
+        let found = self.sandbox.probe();
+        let kernel = found.landlock.map(|version| format!("Landlock works (version {version})"));
+        let bwrap = found.bwrap.as_ref().filter(|_| found.tier == Tier::Bubblewrap);
+        let bwrap = bwrap.map(|bwrap| format!("`{}` {} works", bwrap.path.display(), bwrap.version));
+        let said = [bwrap, kernel, found.why_not_higher.clone()];
+        SandboxFacts {
+            tier: found.tier,
+            detail: said.into_iter().flatten().collect::<Vec<_>>().join("; "),
+            remedy: found.remedy.clone(),
+        }
     }
 
     fn loose_modes(&self) -> Vec<LooseMode> {

@@ -13,13 +13,11 @@ use super::table::RUN_MARK;
 use super::tree::private_dir;
 use crate::domain::id::RunId;
 
-/// Variables taken over from the parent as they are: how to find programs, how to speak, where toolchains live.
-const INHERITED: [&str; 16] = [
-    "PATH",
-    "LANG",
-    "LC_ALL",
-    "TERM",
-    "TZ",
+/// Variables taken over from the parent as they are, besides [`TOOLCHAIN_VARIABLES`]: how to find programs, how to speak.
+const INHERITED: [&str; 5] = ["PATH", "LANG", "LC_ALL", "TERM", "TZ"];
+
+/// Variables that name toolchains, or certificates. They are taken over, and what they name may be read behind a wall.
+pub(super) const TOOLCHAIN_VARIABLES: [&str; 11] = [
     "RUSTUP_HOME",
     "CARGO_HOME",
     "GOROOT",
@@ -80,6 +78,21 @@ const TABLE: &[(&str, &str, Kind)] = &[
     ("COVERAGE_FILE", "{runtime_dir}/coverage/.coverage", Kind::File),
 ];
 
+/// What tells tools that nobody is there to answer, for commands the engine starts by itself. GitHub's runners set the first.
+const UNATTENDED: [(&str, &str); 4] = [
+    ("CI", "1"),
+    ("GIT_TERMINAL_PROMPT", "0"),
+    ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
+    ("PYTHONUNBUFFERED", "1"),
+];
+
+/// Tells tools that nobody is there to answer; what the operator set stays.
+pub fn unattended(env: &mut BTreeMap<String, String>) {
+    for (name, value) in UNATTENDED {
+        env.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+    }
+}
+
 /// Makes environments for children.
 #[derive(Debug, Clone)]
 pub struct ChildEnvironment {
@@ -93,6 +106,7 @@ impl ChildEnvironment {
     pub fn new(data_dir: PathBuf, parent: &BTreeMap<String, String>, overrides: Overrides) -> Self {
         let mut inherited: BTreeMap<String, String> = INHERITED
             .iter()
+            .chain(&TOOLCHAIN_VARIABLES)
             .filter_map(|name| Some(((*name).to_owned(), parent.get(*name)?.clone())))
             .collect();
         if let Some(home) = parent.get("HOME").filter(|home| home.starts_with('/')) {

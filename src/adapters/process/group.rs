@@ -69,8 +69,6 @@ pub struct GroupOrder {
     pub readable: Vec<PathBuf>,
     /// What it is shut in with.
     pub confinement: Confinement,
-    /// Whether configuration of agents that the repository brings is hidden from it, where a tier can.
-    pub mask_agent_config: bool,
     /// What it may use.
     pub limits: ProcessLimits,
     /// Time between TERM and KILL at the time limit; a stop waits no longer than [`STOP_GRACE`].
@@ -244,7 +242,6 @@ impl Supervisor {
                 dir: &order.dir,
                 writable: order.confinement.mode != SandboxMode::ReadOnly,
                 network: order.confinement.network,
-                mask_agent_config: order.mask_agent_config,
                 readable: &order.readable,
             };
             let wall = sandbox.wall(tier, &order.program, &env, &room);

@@ -3,8 +3,9 @@
 //! [`group`] runs an agent or a check with everything it starts, behind the wall that [`sandbox`] puts up, by way of the [`launch`]er,
 //! and ends all of it ([`members`]); [`short`] runs git; [`leftover`] ends what a killed engine left behind; [`environment`] and
 //! [`overrides`] say what a child may know. What a program prints comes through [`sanitise`] and [`redact`] before it is kept
-//! ([`transcript`], [`output`]). Nothing here decides what an ending means.
+//! ([`transcript`], [`output`]). What it may have put in the place of files and folders is handled by [`beneath`] and [`tree`]. Nothing here decides what an ending means.
 
+pub mod beneath;
 pub mod environment;
 pub mod group;
 mod handshake;

@@ -1,9 +1,16 @@
-//! Directory trees that programs left: how large they are, and removing them whatever was done to their modes.
+//! Directories of the engine's own, and removing what programs made in them.
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use super::beneath::remove_at;
 
 /// Makes a directory that only its owner can enter, with its parents.
 ///
@@ -15,32 +22,20 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
 
 /// Removes a tree without following links and says how many bytes its files had; nothing there is no error.
 ///
-/// Tools make read-only directories (Go's module cache does), so each directory is made writable before it is emptied.
+/// Tools make read-only directories (Go's module cache does), so each directory is made writable before it is emptied. No tree
+/// is too deep for it.
 ///
 /// # Errors
 /// What the file system says, after as much as possible was removed.
 pub fn remove_tree(path: &Path) -> io::Result<u64> {
-    let found = match fs::symlink_metadata(path) {
-        Ok(found) => found,
-        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(0),
-        Err(err) => return Err(err),
+    let Some(name) = path.file_name() else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path has no name"));
     };
-    if !found.is_dir() {
-        fs::remove_file(path)?;
-        return Ok(found.size());
-    }
-    // When this is refused, emptying the directory says so.
-    let _refused = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
-    let mut freed = 0;
-    let mut failed = None;
-    for entry in fs::read_dir(path)? {
-        match entry.and_then(|entry| remove_tree(&entry.path())) {
-            Ok(bytes) => freed += bytes,
-            Err(err) => failed = Some(err),
-        }
-    }
-    match failed {
-        Some(err) => Err(err),
-        None => fs::remove_dir(path).map(|()| freed),
+    let around = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match rustix::fs::open(around, flags, Mode::empty()) {
+        Err(Errno::NOENT) => Ok(0),
+        Err(errno) => Err(errno.into()),
+        Ok(folder) => remove_at(folder.as_fd(), name.as_bytes()),
     }
 }

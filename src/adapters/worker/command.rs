@@ -156,7 +156,6 @@ impl CommandWorker {
             workspace: order.workspace.clone(),
             runtime,
             confinement: order.confinement,
-            mask_agent_config: true,
             limits: order.limits,
             grace: GRACE,
             log: None,

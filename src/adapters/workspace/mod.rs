@@ -18,7 +18,7 @@ use crate::domain::guard::GuardReport;
 use crate::domain::id::{AttemptNo, CommitSha, RepoSlug, RunId};
 use crate::domain::policy::{Finding, Policy};
 use crate::domain::spec::RunSpec;
-use crate::ports::workspace::{CaptureOrder, GuardOrder, Inspection, Workspace, WorkspaceError};
+use crate::ports::workspace::{CaptureOrder, GuardOrder, Inspection, Judged, Workspace, WorkspaceError};
 
 mod capture;
 mod guard;
@@ -134,7 +134,7 @@ impl Workspace for GitWorkspace {
         blocking(move || inspect::file(&this.control, &repo, &commit, &path, limit)).await
     }
 
-    async fn begin_phase(&self, order: &GuardOrder) -> Result<GuardReport, WorkspaceError> {
+    async fn begin_phase(&self, order: &GuardOrder) -> Result<Vec<Judged>, WorkspaceError> {
         let (this, order) = (self.clone(), order.clone());
         blocking(move || this.begin_phase_blocking(&order)).await
     }
@@ -142,6 +142,11 @@ impl Workspace for GitWorkspace {
     async fn end_phase(&self, order: &GuardOrder) -> Result<GuardReport, WorkspaceError> {
         let (this, order) = (self.clone(), order.clone());
         blocking(move || this.end_phase_blocking(&order)).await
+    }
+
+    async fn forget_judged(&self, repo: &RepoSlug, run: &RunId) -> Result<(), WorkspaceError> {
+        let (this, repo, run) = (self.clone(), repo.clone(), run.clone());
+        blocking(move || this.forget_judged_blocking(&repo, &run)).await
     }
 
     async fn take_actions(

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::report::{Finding, Severity};
-use crate::domain::confine::Tier;
+use crate::domain::confine::{Confinement, SandboxMode, Tier};
 use crate::domain::time::Timestamp;
 use crate::ports::probe::{Reach, SandboxFacts, Version};
 
@@ -55,16 +55,25 @@ pub fn clock(now: Timestamp, newest: Option<Timestamp>) -> Finding {
     }
 }
 
-/// What the strongest wall means where a tier is required.
-pub fn sandbox(facts: SandboxFacts, required: Tier) -> Finding {
+/// What the strongest wall means where a policy applies.
+pub fn sandbox(name: &str, facts: &SandboxFacts, wished: &Confinement) -> Finding {
+    let required = wished.lowest();
     let shown = format!("tier {} ({}): {}", facts.tier.number(), facts.tier.name(), facts.detail);
+    if wished.mode == SandboxMode::DangerFullAccess && required > Tier::Open {
+        let why = format!(
+            "the sandbox `{}` is no wall, and tier {} is required",
+            wished.mode.name(),
+            required.number()
+        );
+        return Finding::bad(Severity::Error, name, why, "${EDITOR:-vi} \"$(agentpr config path)\"");
+    }
     if facts.tier < required {
-        let why = format!("{shown}; tier {} is required", required.number());
-        Finding::bad(Severity::Error, "sandbox", why, facts.remedy)
+        let why = format!("{shown}; tier {} ({}) is required", required.number(), required.name());
+        Finding::bad(Severity::Error, name, why, facts.remedy.clone())
     } else if facts.tier == Tier::Bubblewrap {
-        Finding::good("sandbox", shown)
+        Finding::good(name, shown)
     } else {
-        Finding::bad(Severity::Warning, "sandbox", shown, facts.remedy)
+        Finding::bad(Severity::Warning, name, shown, facts.remedy.clone())
     }
 }
 

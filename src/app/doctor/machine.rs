@@ -6,7 +6,6 @@ use super::judge::{self, install};
 use super::profile::Check;
 use super::report::{Finding, Report, Severity, quoted};
 use crate::app::App;
-use crate::domain::confine::Tier;
 use crate::domain::id::{EventSeq, RunId};
 use crate::domain::state::State;
 use crate::domain::time::Timestamp;
@@ -182,8 +181,16 @@ impl<'a> Look<'a> {
 
     fn sandbox(&mut self) {
         let facts = self.app.ports.probe.sandbox();
-        let required = Tier::of(self.app.settings.policy.required_tier).unwrap_or(Tier::Bubblewrap);
-        self.report.add(judge::sandbox(facts, required));
+        let settings = &self.app.settings;
+        self.report.add(judge::sandbox("sandbox", &facts, &settings.policy.agent_confinement()));
+        for (repository, policy) in &settings.repository_policies {
+            let finding =
+                judge::sandbox(&format!("sandbox.{repository}"), &facts, &policy.agent_confinement());
+            // A warning would say once more what the first finding says.
+            if finding.is_failure() {
+                self.report.add(finding);
+            }
+        }
     }
 
     fn modes(&mut self) {

@@ -23,11 +23,11 @@ pub(super) async fn actions(work: &Work<'_>) -> Result<Done, AppError> {
         limits: spec.limits.of_check(),
     };
     // Whatever an action writes is judged like what the agent writes.
-    let guard = super::agent::guard_order(work.run, spec.policy.sandbox);
-    work.note_guard(work.app.ports.workspace.begin_phase(&guard).await?)?;
+    let guard = super::agent::guard_order(work.run, work.attempt, spec.policy.sandbox);
+    work.begin_phase(&guard).await?;
     let started = |process| work.note_process(process);
     let ran = work.app.ports.actions.run(&order, &started, &work.hold.stop).await;
-    work.note_guard(work.app.ports.workspace.end_phase(&guard).await?)?;
+    work.note_own(work.app.ports.workspace.end_phase(&guard).await?).await?;
     let results = ran.map_err(AppError::Actions)?;
     let message = match results.iter().find(|result| !result.error.is_empty()) {
         Some(failed) => format!("the action `{}` failed: {}", failed.id, failed.error),

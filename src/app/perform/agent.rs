@@ -8,14 +8,14 @@ use crate::domain::command::{ActionsFound, Command, Flow, StepOutcome};
 use crate::domain::confine::SandboxMode;
 use crate::domain::evidence::{AttemptOutcome, Change};
 use crate::domain::guard::{Breach, GuardReport, Scope, Violation};
-use crate::domain::id::CommitSha;
+use crate::domain::id::{AttemptNo, CommitSha};
 use crate::domain::run::Run;
 use crate::domain::state::State;
 use crate::ports::worker::WorkOrder;
 use crate::ports::workspace::{CaptureOrder, GuardOrder};
 
 /// The plan a phase of exploring may write.
-pub(super) const PLAN_FILE: &str = "PLAN.md";
+pub(crate) const PLAN_FILE: &str = "PLAN.md";
 
 pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
     let mut confinement = work.run.spec.policy.agent_confinement();
@@ -43,19 +43,19 @@ pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
         confinement,
         limits: work.run.spec.limits.of_attempt(),
     };
-    let guard = guard_order(work.run, confinement.mode);
+    let guard = guard_order(work.run, work.attempt, confinement.mode);
     let ports = &work.app.ports;
-    // A phase that was cut off is judged before this one begins.
-    work.note_guard(ports.workspace.begin_phase(&guard).await?)?;
+    work.begin_phase(&guard).await?;
     let before = remote_head(work).await;
     let started = |process| work.note_process(process);
     let ran = ports.worker.run(&order, &started, &work.hold.stop).await;
     crash_point::pass("agent_ended");
     let mut found = ports.workspace.end_phase(&guard).await?;
+    crash_point::pass("phase_judged");
     if let Some(pushed) = pushed_meanwhile(work, before, remote_head(work).await) {
         found = GuardReport::of(found.scope, found.violations.into_iter().chain([pushed]).collect());
     }
-    work.note_guard(found)?;
+    work.note_own(found).await?;
     crash_point::pass("phase_ended");
     let report = ran?;
     let actions = take_actions(work).await?;
@@ -82,7 +82,7 @@ fn worker_of(agent: &str) -> &str {
 }
 
 /// What the phase of a run may write: while exploring the plan only, and nothing when the sandbox is to be read only.
-pub(super) fn guard_order(run: &Run, mode: SandboxMode) -> GuardOrder {
+pub(super) fn guard_order(run: &Run, attempt: AttemptNo, mode: SandboxMode) -> GuardOrder {
     let policy = &run.spec.policy;
     let scope = match (mode, run.state) {
         (SandboxMode::ReadOnly, _) => Scope::Nothing,
@@ -91,6 +91,7 @@ pub(super) fn guard_order(run: &Run, mode: SandboxMode) -> GuardOrder {
     };
     GuardOrder {
         run: run.id.clone(),
+        attempt,
         repo: run.spec.repo.clone(),
         scope,
         plan: PLAN_FILE.to_owned(),

@@ -9,6 +9,8 @@ mod prepare;
 mod publish;
 mod request;
 
+pub(crate) use agent::PLAN_FILE;
+
 use super::execute::Executed;
 use super::gate::Issued;
 use super::hold::Hold;
@@ -23,6 +25,7 @@ use crate::domain::guard::GuardReport;
 use crate::domain::id::AttemptNo;
 use crate::domain::run::Run;
 use crate::domain::verdict::Grade;
+use crate::ports::workspace::{GuardOrder, Judged};
 
 /// One step that is due, or was ordered.
 #[derive(Debug, Clone)]
@@ -100,14 +103,30 @@ impl Done {
 }
 
 impl Work<'_> {
-    /// Records what the guard found; a clean report leaves no trace.
-    fn note_guard(&self, report: GuardReport) -> Result<(), AppError> {
-        if report.is_clean() {
-            return Ok(());
+    /// Begins the guarded phase of this attempt. What was found in one that was cut off is recorded first.
+    async fn begin_phase(&self, guard: &GuardOrder) -> Result<(), AppError> {
+        let found = self.app.ports.workspace.begin_phase(guard).await?;
+        self.note_guard(found).await
+    }
+
+    /// Records what the guard found, and lets the workspace forget it. A clean report leaves no trace.
+    async fn note_guard(&self, found: Vec<Judged>) -> Result<(), AppError> {
+        let has_any = !found.is_empty();
+        for Judged { attempt, report } in found {
+            let command = Command::NoteGuard { attempt, report };
+            self.app.execute(&self.run.id, &command, &self.hold.by(self.actor))?;
         }
-        let command = Command::NoteGuard { attempt: self.attempt, report };
-        self.app.execute(&self.run.id, &command, &self.hold.by(self.actor))?;
+        if has_any {
+            let (repo, run) = (&self.run.spec.repo, &self.run.id);
+            self.app.ports.workspace.forget_judged(repo, run).await?;
+        }
         Ok(())
+    }
+
+    /// Records what the guard found in this attempt.
+    async fn note_own(&self, report: GuardReport) -> Result<(), AppError> {
+        let found = (!report.is_clean()).then_some(Judged { attempt: self.attempt, report });
+        self.note_guard(found.into_iter().collect()).await
     }
 
     /// Records a program as soon as it runs; when that fails, the program is stopped: what is not in the log cannot be

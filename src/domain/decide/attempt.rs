@@ -78,8 +78,11 @@ pub(super) fn note_process(
 
 /// A clean report is no event; the same report twice is one.
 pub(super) fn note_guard(run: &Run, attempt: AttemptNo, report: &GuardReport) -> Result<Decision, Rejection> {
-    under_way(run, attempt)?;
-    if report.is_clean() {
+    // What an attempt that was cut off left is noted in the next one, and may have been noted before.
+    let is_later = |open: &&OpenAttempt| attempt <= open.no;
+    run.open.as_ref().filter(is_later).ok_or(Rejection::AttemptNotOpen { attempt })?;
+    let is_known = run.guard.as_ref().is_some_and(|(newest, _)| attempt <= *newest);
+    if report.is_clean() || is_known {
         return Ok(Decision::nothing());
     }
     Ok(Decision::of(vec![GuardViolated { attempt, report: report.clone() }.into()]))

@@ -132,7 +132,7 @@ pub(super) fn git_verb(command: &SimpleCommand) -> Option<&str> {
 }
 
 /// The rule of the safety contract that a command breaks.
-pub(super) fn broken_rule(command: &SimpleCommand) -> Option<&'static str> {
+pub(in crate::domain) fn broken_rule(command: &SimpleCommand) -> Option<&'static str> {
     let program = command.program();
     let has = |options: &[&str]| command.arguments().any(|argument| options.contains(&argument));
     let operands: Vec<&str> = command.arguments().filter(|argument| !argument.starts_with('-')).collect();

@@ -8,5 +8,6 @@ mod read;
 mod shape;
 mod trouble;
 
+pub(super) use meaning::broken_rule;
 pub use read::read;
 pub use shape::{SafetySignal, Signals};

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::error::{CliError, Outcome};
 use super::exit::Exit;
 use super::session::Session;
-use super::{Access, event_line, words};
+use super::{Access, event_line, export_fsm, words};
 use crate::app::App;
 use crate::domain::event::Recorded;
 use crate::domain::id::{Digest, RunId};
@@ -23,18 +23,35 @@ pub(super) struct Args {
     #[arg(long, value_name = "PATH")]
     output: Option<PathBuf>,
     /// Only this run
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RUN", conflicts_with = "run")]
     run_id: Option<RunId>,
+    /// Only this run
+    run: Option<RunId>,
+    /// Files as another program laid them out, instead of events
+    #[arg(long, requires = "run", requires = "out", conflicts_with_all = ["output", "run_id"])]
+    layout: Option<Layout>,
+    /// The directory of those files
+    #[arg(long, value_name = "DIR", requires = "layout")]
+    out: Option<PathBuf>,
+}
+
+/// A layout of files.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Layout {
+    /// `state.json` and `logs/run_<id>.jsonl` as the first loop kept them in `.aider_fsm`
+    AiderFsm,
 }
 
 pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     let app = session.open(Access::Read)?;
-    if let Some(run) = &args.run_id {
+    let only = args.run_id.as_ref().or(args.run.as_ref());
+    if let Some(run) = only {
         app.run(run)?;
     }
-    match &args.output {
-        None => to_stdout(session, &app, args.run_id.as_ref()),
-        Some(path) => to_file(session, &app, args.run_id.as_ref(), path),
+    match (&args.layout, &args.out, &args.output, only) {
+        (Some(Layout::AiderFsm), Some(dir), _, Some(run)) => export_fsm::write(session, &app, run, dir),
+        (_, _, Some(path), _) => to_file(session, &app, only, path),
+        _ => to_stdout(session, &app, only),
     }
 }
 

@@ -18,6 +18,7 @@ mod event_line;
 mod events;
 mod exit;
 mod export;
+mod export_fsm;
 mod gc;
 mod init_db;
 mod list;

@@ -151,6 +151,12 @@ fn fsm_47_what_is_risky_waits_for_a_person_whatever_was_said() {
         (RunCmd, "pip install --user x", None, Risk::Medium),
         (RunCmd, "cargo install just", None, Risk::Medium),
         (RunCmd, "curl -s http://127.0.0.1/x | sh", None, Risk::Medium),
+        (RunCmd, "bash -c 'apt-get install -y jq'", None, Risk::Medium),
+        (RunCmd, "'su'do id", None, Risk::Medium),
+        (RunCmd, "curl -s http://127.0.0.1/x | python3 -", None, Risk::Medium),
+        (RunCmd, "git push origin main", None, Risk::Medium),
+        (RunCmd, "echo sudo apt cargo install", None, Risk::Low),
+        (RunCmd, "cat apt | grep brew", None, Risk::Low),
         (WriteFile, "", None, Risk::Low),
     ] {
         assert_eq!(assumed_risk(kind, command, declared), wanted, "{command}");
@@ -238,7 +244,7 @@ async fn fsm_46_a_file_is_written_inside_and_nowhere_else() {
     assert_eq!(fs::read_dir(bench.workspace.join(".git/hooks")).unwrap().count(), 0);
     let mode = fs::metadata(bench.workspace.join("tool.sh")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o755);
-    assert!(!bench.workspace.join(".agentpr-partial").exists());
+    assert!(!bench.workspace.join(".agentpr-passing.new").exists());
 }
 
 #[tokio::test]

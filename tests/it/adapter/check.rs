@@ -7,14 +7,12 @@ use std::time::Duration;
 use agentpr::adapters::check::{detect, excerpt};
 use agentpr::domain::confine::ProcessLimits;
 use agentpr::domain::evidence::{CheckOutcome, CheckSource};
-use agentpr::domain::id::AttemptNo;
-use agentpr::domain::policy::CommandMode;
 use agentpr::ports::artifact::Artifacts;
-use agentpr::ports::check::{CheckOrder, Checks, ChecksError};
+use agentpr::ports::check::{Checks, ChecksError};
 use agentpr::ports::workspace::Workspace;
 use tokio_util::sync::CancellationToken;
 
-use super::world::{World, git, ignore, open, put, run};
+use super::world::{World, check_order, git, ignore, put, run};
 
 #[test]
 fn the_command_is_found_by_looking_at_the_files() {
@@ -96,19 +94,9 @@ async fn a_check_is_ended_at_its_limit_and_by_a_stop() {
     let world = World::with(&[("a", "1\n")]);
     let (id, spec) = run();
     let prepared = world.workspace.prepare(&id, &spec).await.unwrap();
-    let mut order = CheckOrder {
-        run: id.clone(),
-        attempt: AttemptNo(1),
-        repo: spec.repo.clone(),
-        head_sha: prepared.base_sha.clone(),
-        commands: vec!["sleep 60 & sleep 60".to_owned()],
-        contract: None,
-        auth_granted: false,
-        known_failures: Vec::new(),
-        command_mode: CommandMode::Safe,
-        confinement: open(),
-        limits: ProcessLimits::wall(Duration::from_millis(100)),
-    };
+    let mut order = check_order(&id, &spec, &prepared.base_sha);
+    order.commands = vec!["sleep 60 & sleep 60".to_owned()];
+    order.limits = ProcessLimits::wall(Duration::from_millis(100));
     let report = world.checks.run(&order, &ignore, &CancellationToken::new()).await.unwrap();
     assert!(report.results[0].timed_out && report.results[0].exit_code.is_none());
     assert_eq!(report.outcome(), CheckOutcome::Failed);

@@ -11,7 +11,7 @@ use agentpr::adapters::workspace::{GitWorkspace, WorkspaceSettings};
 use agentpr::domain::guard::{Breach, GuardReport, Scope};
 use agentpr::domain::id::{AttemptNo, RunId};
 use agentpr::domain::spec::RunSpec;
-use agentpr::ports::workspace::{GuardOrder, Workspace};
+use agentpr::ports::workspace::{GuardOrder, Judged, Workspace};
 
 use super::world::{World, git, parent, put, run};
 
@@ -47,6 +47,7 @@ impl Guarded {
         let files = world.workspace.path(&spec.repo, &id);
         let order = GuardOrder {
             run: id.clone(),
+            attempt: AttemptNo(1),
             repo: spec.repo.clone(),
             scope: Scope::Plan,
             plan: "PLAN.md".to_owned(),
@@ -62,7 +63,7 @@ impl Guarded {
         self
     }
 
-    pub(super) async fn begin(&self) -> GuardReport {
+    pub(super) async fn begin(&self) -> Vec<Judged> {
         self.world.workspace.begin_phase(&self.order).await.unwrap()
     }
 
@@ -131,7 +132,7 @@ async fn dirty_work_survives(guarded: Guarded) {
     guarded.put("mine", "the user's own edit\n");
     guarded.put("sub/new", "the step's new file\n");
     let before = everything(&guarded.files);
-    assert!(guarded.begin().await.is_clean());
+    assert_eq!(guarded.begin().await, []);
     guarded.put("other", "not in this phase\n");
     guarded.put("PLAN.md", "# the plan\n");
     let report = guarded.end().await;
@@ -400,12 +401,34 @@ async fn a_phase_that_was_cut_off_is_judged_when_the_next_begins() {
     let second = GitWorkspace::new(settings, remotes, control);
     let mut order = guarded.order.clone();
     order.scope = Scope::Build;
-    let report = second.begin_phase(&order).await.unwrap();
-    assert_eq!((report.scope, listed(&report)), (Scope::Plan, vec![("a", Breach::Changed)]));
+    order.attempt = AttemptNo(2);
+    let judged = second.begin_phase(&order).await.unwrap();
+    let [Judged { attempt: AttemptNo(1), report }] = judged.as_slice() else { panic!("{judged:?}") };
+    assert_eq!((report.scope, listed(report)), (Scope::Plan, vec![("a", Breach::Changed)]));
     assert_eq!(guarded.text("a"), "1\n");
     assert!(!guarded.has(".mcp.json"));
     guarded.put("a", "3\n");
     assert!(second.end_phase(&order).await.unwrap().is_clean());
     assert_eq!((guarded.text("a"), guarded.text(".mcp.json")), ("3\n".to_owned(), "{}\n".to_owned()));
     assert!(second.end_phase(&order).await.unwrap().is_clean(), "no picture is no error");
+}
+
+#[tokio::test]
+async fn what_was_found_is_told_again_until_it_is_known_to_be_in_the_log() {
+    let mut guarded = Guarded::repository(&[("a", "1\n")]).await;
+    for attempt in [1, 2] {
+        guarded.order.attempt = AttemptNo(attempt);
+        guarded.begin().await;
+        guarded.put(&format!("new-{attempt}"), "x\n");
+        // The engine dies here, before it could write down what it was told.
+        assert_eq!(guarded.end().await.count, 1);
+    }
+    for _ in 0..2 {
+        guarded.order.attempt = AttemptNo(3);
+        let told: Vec<u32> = guarded.begin().await.iter().map(|judged| judged.attempt.0).collect();
+        assert_eq!(told, [1, 2]);
+        assert!(guarded.end().await.is_clean());
+    }
+    guarded.world.workspace.forget_judged(&guarded.spec.repo, &guarded.id).await.unwrap();
+    assert_eq!(guarded.begin().await, []);
 }

@@ -10,7 +10,7 @@ use agentpr::ports::workspace::{Workspace, WorkspaceError};
 use super::guard::{Guarded, everything, listed};
 use super::world::git;
 
-const CONFIGURED: [(&str, &str); 9] = [
+const CONFIGURED: [(&str, &str); 11] = [
     ("a", "1\n"),
     ("AGENTS.md", "words\n"),
     (".claude/settings.json", "{\"hooks\":{}}\n"),
@@ -18,6 +18,8 @@ const CONFIGURED: [(&str, &str); 9] = [
     (".mcp.json", "{}\n"),
     (".aider.model.settings.yml", "x\n"),
     (".env", "CODEX_HOME=/tmp/evil\n"),
+    (".crush.json", "{}\n"),
+    (".qwen/settings.json", "{}\n"),
     ("sub/.env", "not at the root\n"),
     (".gitignore", ".vscode/\n"),
 ];
@@ -31,7 +33,17 @@ async fn agent_configuration_of_the_repository_is_away_during_a_phase_and_back_a
     symlink("AGENTS.md", guarded.files.join(".cursor")).unwrap();
     let before = everything(&guarded.files);
     guarded.begin().await;
-    for name in [".claude", ".mcp.json", ".aider.model.settings.yml", ".env", ".vscode", ".cursor"] {
+    let parked = [
+        ".claude",
+        ".mcp.json",
+        ".aider.model.settings.yml",
+        ".env",
+        ".vscode",
+        ".cursor",
+        ".crush.json",
+        ".qwen",
+    ];
+    for name in parked {
         assert!(!guarded.has(name), "{name}");
     }
     assert!(guarded.has("AGENTS.md") && guarded.has("sub/.env"));

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use agentpr::adapters::probe::home::hidden;
 use agentpr::adapters::probe::{ProbeSettings, SystemProbe};
+use agentpr::adapters::process::sandbox::{Sandbox, SandboxSettings};
 use agentpr::domain::confine::Tier;
 use agentpr::domain::time::Timestamp;
 use agentpr::ports::probe::{GitDir, Probe, Tool, Version};
@@ -20,13 +21,15 @@ pub(super) fn probe(root: &Path, mut parent: BTreeMap<String, String>) -> System
     let path = format!("{}:/usr/bin:/bin", bin.display());
     parent.entry("PATH".to_owned()).or_insert(path);
     parent.entry("HOME".to_owned()).or_insert(root.join("home").display().to_string());
-    SystemProbe::new(ProbeSettings {
+    let search_path = bin.display().to_string();
+    let settings = ProbeSettings {
         search_path: vec![bin],
         parent,
         data_dir: root.join("data"),
         db: root.join("data/agentpr.db"),
         config_file: root.join("config.toml"),
-    })
+    };
+    SystemProbe::new(settings, Sandbox::new(SandboxSettings { search_path, ..SandboxSettings::default() }))
 }
 
 fn plain(root: &Path) -> SystemProbe {
@@ -317,11 +320,17 @@ fn a_home_that_a_unit_hides_is_seen_in_the_list_of_mounts() {
 fn a_missing_or_broken_bubblewrap_lowers_the_tier_and_says_what_to_do() {
     let root = tempfile::tempdir().unwrap();
     let facts = plain(root.path()).sandbox();
-    assert!(facts.tier < Tier::Bubblewrap && facts.detail.contains("`bwrap` is not on PATH"), "{facts:?}");
-    assert!(facts.remedy.starts_with("apt-get install") || facts.remedy.starts_with("sudo "), "{facts:?}");
+    assert!(
+        facts.tier < Tier::Bubblewrap && facts.detail.contains("no `bwrap` on the search path"),
+        "{facts:?}"
+    );
+    assert_eq!(facts.remedy, "sudo apt-get install -y bubblewrap");
     program(root.path(), "bwrap", "echo 'setting up uid map: Permission denied' >&2; exit 1");
     let facts = plain(root.path()).sandbox();
     assert!(facts.tier < Tier::Bubblewrap && facts.detail.contains("uid map"), "{facts:?}");
-    program(root.path(), "bwrap", "exit 0");
-    assert_eq!(plain(root.path()).sandbox().tier, Tier::Bubblewrap);
+    assert!(facts.remedy.starts_with("sudo sysctl -w "), "{facts:?}");
+    program(root.path(), "bwrap", "echo bubblewrap 9.8.7");
+    let facts = plain(root.path()).sandbox();
+    assert_eq!((facts.tier, facts.remedy.as_str()), (Tier::Bubblewrap, ""));
+    assert!(facts.detail.contains("9.8.7"), "{facts:?}");
 }

@@ -33,7 +33,6 @@ fn order(folder: &TempDir, script: &str) -> GroupOrder {
         runtime: folder.path().join("runtime"),
         readable: Vec::new(),
         confinement: open(),
-        mask_agent_config: false,
         limits: ProcessLimits::wall(Duration::from_secs(20)),
         grace: Duration::from_millis(200),
         log: Some(folder.path().join("live.log")),

@@ -93,7 +93,6 @@ impl Place {
             runtime,
             readable: Vec::new(),
             confinement: Confinement { mode: self.mode, required: self.required, network: self.network },
-            mask_agent_config: true,
             limits: self.limits,
             grace: Duration::from_millis(300),
             log: Some(self.at("data/artifacts/log")),
@@ -290,20 +289,6 @@ async fn the_tools_of_a_project_work_behind_every_wall() {
         }
         assert!(text.lines().last().unwrap().ends_with(" x"), "{:?}: {text}", place.required);
     }
-}
-
-#[tokio::test]
-async fn configuration_that_a_repository_brings_for_agents_looks_empty() {
-    let Some(place) = Place::of(Tier::Bubblewrap) else { return };
-    put(&place.at("work/own/.mcp.json"), "canary-config");
-    put(&place.at("work/own/.claude/settings.json"), "canary-config");
-    put(&place.at("work/own/AGENTS.md"), "instructions");
-    let text = place
-        .sh("cat .mcp.json; ls -A .claude; echo x > .claude/settings.json; echo x > .mcp.json; cat AGENTS.md")
-        .await;
-    assert!(!text.contains("canary-config") && !text.contains("settings.json\n"), "{text}");
-    assert!(text.contains("instructions"), "{text}");
-    assert_eq!(std::fs::read_to_string(place.at("work/own/.mcp.json")).unwrap(), "canary-config");
 }
 
 #[tokio::test]

@@ -156,19 +156,8 @@ impl World {
         head_sha: &CommitSha,
         commands: &[&str],
     ) -> Result<CheckReport, ChecksError> {
-        let order = CheckOrder {
-            run: run.clone(),
-            attempt: AttemptNo(1),
-            repo: spec.repo.clone(),
-            head_sha: head_sha.clone(),
-            commands: commands.iter().map(|command| (*command).to_owned()).collect(),
-            contract: None,
-            auth_granted: false,
-            known_failures: Vec::new(),
-            command_mode: CommandMode::Safe,
-            confinement: open(),
-            limits: ProcessLimits::wall(Duration::from_secs(20)),
-        };
+        let commands = commands.iter().map(|command| (*command).to_owned()).collect();
+        let order = CheckOrder { commands, ..check_order(run, spec, head_sha) };
         self.checks.run(&order, &ignore, &CancellationToken::new()).await
     }
 
@@ -268,5 +257,22 @@ pub(super) async fn until(what: &str, fact: impl Fn() -> bool) {
     while !fact() {
         assert!(begun.elapsed() < Duration::from_secs(10), "never came true: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// An order to check a commit with nothing in it, for 20 seconds a command.
+pub(super) fn check_order(run: &RunId, spec: &RunSpec, head_sha: &CommitSha) -> CheckOrder {
+    CheckOrder {
+        run: run.clone(),
+        attempt: AttemptNo(1),
+        repo: spec.repo.clone(),
+        head_sha: head_sha.clone(),
+        commands: Vec::new(),
+        contract: None,
+        auth_granted: false,
+        known_failures: Vec::new(),
+        command_mode: CommandMode::Safe,
+        confinement: open(),
+        limits: ProcessLimits::wall(Duration::from_secs(20)),
     }
 }

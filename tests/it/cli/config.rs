@@ -45,6 +45,28 @@ fn an_empty_variable_counts_as_unset() {
 }
 
 #[test]
+fn readable_paths_are_a_list_in_the_file_and_parted_by_colons_in_the_variable() {
+    let sandbox = Sandbox::empty();
+    let file =
+        sandbox.write("settings.toml", "sandbox_readable = ['/opt/x', '/srv/y']\n").display().to_string();
+    let named = ["--config", file.as_str()];
+    let by_file = show(&sandbox, &named, &[]).ok();
+    assert_eq!(settings(&by_file, "sandbox_readable"), ("/opt/x:/srv/y".to_owned(), file.clone()));
+    let variable = ("AGENTPR_SANDBOX_READABLE", "/opt/z::/opt/w");
+    let by_variable = show(&sandbox, &named, &[variable]).ok();
+    assert_eq!(
+        settings(&by_variable, "sandbox_readable"),
+        ("/opt/z:/opt/w".to_owned(), variable.0.to_owned())
+    );
+    let answer = show(&sandbox, &[], &[("AGENTPR_SANDBOX_READABLE", "opt/x")]).code(2);
+    assert!(
+        answer.json()["error"].as_str().unwrap().contains("AGENTPR_SANDBOX_READABLE"),
+        "{}",
+        answer.stdout
+    );
+}
+
+#[test]
 fn the_example_file_is_valid_and_names_every_setting() {
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/config.example.toml");
     let answer = finish(
@@ -68,6 +90,7 @@ fn a_setting_that_makes_no_sense_is_refused_with_its_origin() {
         ("dbb = 'x'\n", "dbb"),
         ("max_parallel = 0\n", "max_parallel"),
         ("branch_prefix = 'a b/'\n", "branch_prefix"),
+        ("sandbox_readable = ['opt/x']\n", "sandbox_readable"),
         ("commit_email = '<x>'\n", "commit_email"),
         ("[limits]\nattempt_secs = 0\n", "limits"),
         ("[limits]\nmax_cost = 1\n", "max_cost"),

@@ -115,6 +115,22 @@ fn a_clean_report_leaves_no_trace() {
 }
 
 #[test]
+fn what_an_attempt_that_was_cut_off_left_is_noted_once_in_a_later_one() {
+    let mut story = in_state(Implementing);
+    story.begin(&Actor::engine(), Step::Agent);
+    let first = story.run().attempts;
+    let note = |attempt| Command::NoteGuard { attempt, report: violation(Breach::Changed) };
+    story.end(StepOutcome::Interrupted);
+    story.begin(&Actor::engine(), Step::Agent);
+    for _ in 0..2 {
+        story.engine(note(first));
+        assert_eq!(story.run().guard_violations, 1, "one occurrence is one event");
+    }
+    story.engine(note(story.run().attempts));
+    assert_eq!(story.run().guard_violations, 2);
+}
+
+#[test]
 fn the_contract_of_the_base_commit_is_pinned_with_the_workspace_and_changed_by_persons_only() {
     let mut story = Story::of(driven_spec()).until(State::Discovery);
     let outcome = StepOutcome::Prepared { prepared: prepared(), spec: Some(spec()) };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use agentpr::app::doctor::profile::Check;
 use agentpr::app::doctor::{Finding, Profile, Report, Severity, judge};
-use agentpr::domain::confine::Tier;
+use agentpr::domain::confine::{Confinement, SandboxMode, Tier};
 use agentpr::domain::time::Timestamp;
 use agentpr::ports::probe::{Reach, SandboxFacts, Version};
 
@@ -60,10 +60,17 @@ fn the_clock_is_judged_by_the_newest_event() {
 #[test]
 fn a_required_tier_that_is_not_reached_makes_work_impossible() {
     let facts = |tier| SandboxFacts { tier, detail: "d".to_owned(), remedy: "r".to_owned() };
-    assert!(judge::sandbox(facts(Tier::Landlock), Tier::Bubblewrap).is_failure());
-    let weak = judge::sandbox(facts(Tier::Open), Tier::Open);
+    let of = |tier, mode, required| {
+        judge::sandbox("sandbox", &facts(tier), &Confinement { mode, required, network: true })
+    };
+    let missing = of(Tier::Landlock, SandboxMode::Auto, Tier::Bubblewrap);
+    assert!(missing.is_failure() && missing.remedy == "r", "{missing:?}");
+    assert!(of(Tier::Open, SandboxMode::ReadOnly, Tier::Open).is_failure(), "the mode stands for tier 1");
+    let none = of(Tier::Bubblewrap, SandboxMode::DangerFullAccess, Tier::Landlock);
+    assert!(none.is_failure() && none.detail.contains("danger-full-access"), "{none:?}");
+    let weak = of(Tier::Open, SandboxMode::Auto, Tier::Open);
     assert!(!weak.ok && weak.severity == Severity::Warning, "{weak:?}");
-    assert!(judge::sandbox(facts(Tier::Bubblewrap), Tier::Bubblewrap).ok);
+    assert!(of(Tier::Bubblewrap, SandboxMode::Auto, Tier::Bubblewrap).ok);
 }
 
 #[test]

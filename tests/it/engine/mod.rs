@@ -5,6 +5,7 @@ mod drive;
 mod gate;
 mod judged;
 mod many;
+mod rows;
 mod trouble;
 
 use std::sync::Arc;

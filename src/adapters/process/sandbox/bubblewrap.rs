@@ -36,10 +36,6 @@ pub(super) fn arguments(plan: &Plan, dir: &Path, network: bool) -> Vec<String> {
             Mount::Hide(path) => args.memory(&text(path), SMALL_FOLDER),
             Mount::Read(path, source) => args.add(&["--ro-bind", &text(source), &text(path)]),
             Mount::Write(path) => args.add(&["--bind", &text(path), &text(path)]),
-            Mount::Empty(path) => {
-                args.memory(&text(path), SMALL_FOLDER);
-                args.add(&["--remount-ro", &text(path)]);
-            }
         }
     }
     args.add(&["--chdir", &text(dir)]);
@@ -51,7 +47,6 @@ enum Mount<'a> {
     Hide(&'a Path),
     Read(&'a Path, &'a Path),
     Write(&'a Path),
-    Empty(&'a Path),
 }
 
 /// Everything the plan mounts; what lies deeper comes later, and on one place hiding comes first.
@@ -61,7 +56,6 @@ fn in_order(plan: &Plan) -> Vec<Mount<'_>> {
     mounts.extend(plan.hidden.iter().map(|path| (depth(path), Mount::Hide(path))));
     mounts.extend(plan.read.iter().map(|(path, source)| (depth(path), Mount::Read(path, source))));
     mounts.extend(plan.write.iter().map(|path| (depth(path), Mount::Write(path))));
-    mounts.extend(plan.empty_folders.iter().map(|path| (depth(path), Mount::Empty(path))));
     mounts.sort_by_key(|(depth, _)| *depth);
     mounts.into_iter().map(|(_, mount)| mount).collect()
 }

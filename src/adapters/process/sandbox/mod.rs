@@ -53,7 +53,6 @@ impl Sandbox {
             runtime: room.runtime,
             writable: room.writable,
             network: room.network,
-            mask_agent_config: room.mask_agent_config,
             hidden: &self.settings.hidden,
             readable: &[&self.settings.readable, room.readable],
         })

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::adapters::process::environment::TOOLCHAIN_VARIABLES;
+
 /// Folders of the system, as far as they are there.
 const SYSTEM: [&str; 12] = [
     "/usr",
@@ -28,44 +30,8 @@ const SYSTEM: [&str; 12] = [
 const BROAD: [&str; 11] =
     ["/tmp", "/var/tmp", "/home", "/root", "/run", "/dev", "/proc", "/sys", "/mnt", "/media", "/srv"];
 
-/// Variables of the child that name toolchains, or certificates.
-const TOOLCHAINS: [&str; 11] = [
-    "RUSTUP_HOME",
-    "CARGO_HOME",
-    "GOROOT",
-    "GOPATH",
-    "JAVA_HOME",
-    "NVM_DIR",
-    "VOLTA_HOME",
-    "PYENV_ROOT",
-    "RBENV_ROOT",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-];
-
 /// Files with credentials below a toolchain's home: `(variable, file)`.
 const CREDENTIALS: [(&str, &str); 2] = [("CARGO_HOME", "credentials"), ("CARGO_HOME", "credentials.toml")];
-
-/// What a repository may bring along that an agent program would carry out as its own configuration, without being asked.
-/// Texts with instructions are not among them: a model reads them, no program does.
-const AGENT_CONFIG: [&str; 16] = [
-    ".claude",
-    ".mcp.json",
-    ".codex",
-    ".opencode",
-    "opencode.json",
-    "opencode.jsonc",
-    ".aider.conf.yml",
-    ".aider.conf.yaml",
-    ".gemini",
-    ".cursor",
-    ".windsurf",
-    ".crush.json",
-    "crush.json",
-    ".envrc",
-    ".qwen",
-    ".goosehints",
-];
 
 /// What is wished for.
 #[derive(Debug, Clone, Copy)]
@@ -82,8 +48,6 @@ pub struct Wishes<'a> {
     pub writable: bool,
     /// Whether it has the network.
     pub network: bool,
-    /// Whether configuration of agents that the repository brings is hidden.
-    pub mask_agent_config: bool,
     /// What it may not see.
     pub hidden: &'a [PathBuf],
     /// What it may read besides.
@@ -103,10 +67,6 @@ pub struct Plan {
     pub hidden: BTreeSet<PathBuf>,
     /// Files with credentials below something readable, which are to look empty.
     pub credentials: BTreeSet<PathBuf>,
-    /// Files of the workspace that are to look empty.
-    pub empty_files: BTreeSet<PathBuf>,
-    /// Folders of the workspace that are to look empty, and cannot be written.
-    pub empty_folders: BTreeSet<PathBuf>,
 }
 
 /// Makes the plan for a program.
@@ -152,9 +112,6 @@ pub fn plan(wishes: &Wishes<'_>) -> Plan {
         |folder: &PathBuf| folder.is_dir() && plan.read.values().any(|shown| folder.starts_with(shown));
     plan.hidden =
         wishes.hidden.iter().filter_map(|path| path.canonicalize().ok()).filter(lies_open).collect();
-    if wishes.mask_agent_config {
-        plan.mask(wishes.workspace);
-    }
     plan
 }
 
@@ -188,21 +145,6 @@ impl Plan {
             _ => self.show(&real),
         }
     }
-
-    fn mask(&mut self, workspace: &Path) {
-        for path in AGENT_CONFIG.iter().map(|name| workspace.join(name)) {
-            // A link that leads elsewhere leads to nothing the repository brought.
-            let Ok(real) = path.canonicalize() else { continue };
-            if !real.starts_with(workspace) || real == workspace {
-                continue;
-            }
-            if real.is_dir() {
-                self.empty_folders.insert(real);
-            } else {
-                self.empty_files.insert(real);
-            }
-        }
-    }
 }
 
 /// Folders of the search path, and what the variables of toolchains name. A folder `bin` shows the folder around it too, where a
@@ -216,7 +158,7 @@ fn tool_folders(env: &BTreeMap<String, String>) -> Vec<PathBuf> {
             folders.push(folder);
         }
     }
-    let named = TOOLCHAINS.iter().filter_map(|name| env.get(*name)).map(PathBuf::from);
+    let named = TOOLCHAIN_VARIABLES.iter().filter_map(|name| env.get(*name)).map(PathBuf::from);
     folders.extend(named.filter(|path| path.is_absolute()));
     folders
 }

@@ -11,6 +11,9 @@ use crate::domain::confine::Tier;
 /// How long `bwrap` may take to show that it works; it needs 20 ms.
 const LIMIT: Duration = Duration::from_secs(5);
 
+/// Where Ubuntu's kernel says whether AppArmor keeps user namespaces from users.
+const APPARMOR: &str = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
+
 /// The `bwrap` program that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bwrap {
@@ -31,6 +34,8 @@ pub struct SandboxProbe {
     pub landlock: Option<u8>,
     /// Why it is not a higher tier, and what to do about it; `None` at the highest.
     pub why_not_higher: Option<String>,
+    /// The command that would raise the tier; empty at the highest.
+    pub remedy: String,
 }
 
 /// Looks for `bwrap` on a search path, runs it, and asks the kernel for Landlock. Blocks.
@@ -64,7 +69,16 @@ pub fn probe(search_path: &str) -> SandboxProbe {
         Some(_) => why,
         None => format!("{why}; and this kernel has no Landlock (Linux 5.13, `lsm=landlock`)"),
     });
-    SandboxProbe { tier, bwrap, landlock, why_not_higher }
+    let remedy = match (&why_not_higher, &bwrap) {
+        (None, _) => "",
+        (Some(_), None) => "sudo apt-get install -y bubblewrap",
+        // Two switches close user namespaces; which of them a system has is seen from the file.
+        (Some(_), Some(_)) if Path::new(APPARMOR).exists() => {
+            "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+        }
+        (Some(_), Some(_)) => "sudo sysctl -w user.max_user_namespaces=10000",
+    };
+    SandboxProbe { tier, bwrap, landlock, why_not_higher, remedy: remedy.to_owned() }
 }
 
 /// Starts the smallest sandbox that has all the parts of a real one.

@@ -24,8 +24,6 @@ pub struct Room<'a> {
     pub writable: bool,
     /// Whether it has the network.
     pub network: bool,
-    /// Whether configuration of agents that the repository brings is hidden.
-    pub mask_agent_config: bool,
     /// What it may read besides.
     pub readable: &'a [PathBuf],
 }
@@ -36,10 +34,7 @@ impl Sandbox {
     /// # Errors
     /// Which tier is required, why there is none, and what to do, for people.
     pub fn tier(&self, confinement: &Confinement) -> Result<Tier, String> {
-        let required = match confinement.mode {
-            SandboxMode::ReadOnly | SandboxMode::WorkspaceWrite => confinement.required.max(Tier::Landlock),
-            SandboxMode::Auto | SandboxMode::DangerFullAccess => confinement.required,
-        };
+        let required = confinement.lowest();
         if confinement.mode == SandboxMode::DangerFullAccess {
             return if required == Tier::Open {
                 Ok(Tier::Open)
@@ -74,7 +69,7 @@ impl Sandbox {
                 Wall::Bubblewrap {
                     program: bwrap.clone(),
                     args: bubblewrap::arguments(&plan, room.dir, room.network),
-                    empty: plan.credentials.into_iter().chain(plan.empty_files).collect(),
+                    empty: plan.credentials.into_iter().collect(),
                 }
             }
             (Tier::Open, _) => Wall::Open,

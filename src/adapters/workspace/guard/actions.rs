@@ -1,10 +1,10 @@
 //! Taking the file with action requests out of a workspace.
 
-use super::beneath::read_up_to;
 use super::phase::open_picture;
 use super::picture::{Entry, Kind, Picture, RawPath, read};
 use super::rules::{ACTIONS, ENGINE_FOLDER};
 use super::store::Store;
+use crate::adapters::process::beneath::read_up_to;
 use crate::adapters::workspace::{GitWorkspace, at};
 use crate::domain::id::{RepoSlug, RunId};
 use crate::ports::workspace::WorkspaceError;

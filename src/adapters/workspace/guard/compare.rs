@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::beneath::Root;
 use super::dotgit;
 use super::picture::{Entry, Kind, Picture, RawPath};
 use super::rules::{Rules, in_git};
 use super::store::hash_of;
+use crate::adapters::process::beneath::{Root, split};
 use crate::domain::guard::{Breach, Violation};
 
 /// Seconds by which a file must be older than a picture for its identity alone to say that it is the same: time stamps are
@@ -158,5 +158,5 @@ impl Comparison<'_> {
 
 /// The folders that have something in them.
 fn filled(entries: &BTreeMap<RawPath, Entry>) -> BTreeSet<&[u8]> {
-    entries.keys().map(|path| super::beneath::split(&path.0).0).collect()
+    entries.keys().map(|path| split(&path.0).0).collect()
 }

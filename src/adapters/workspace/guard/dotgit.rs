@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 
-use super::beneath::{Root, read_up_to};
 use super::picture::{Entry, Kind, RawPath};
 use super::rules::{in_git, is_below};
 use super::store::Store;
+use crate::adapters::process::beneath::{Root, read_up_to};
 use crate::adapters::process::tree::{private_dir, remove_tree};
 use crate::adapters::workspace::{at, prepare};
 use crate::ports::workspace::WorkspaceError;

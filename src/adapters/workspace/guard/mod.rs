@@ -4,7 +4,6 @@
 //! does it in order. Everything in a workspace is handled by `beneath`, which follows no link.
 
 mod actions;
-mod beneath;
 mod checkpoint;
 mod compare;
 mod dotgit;

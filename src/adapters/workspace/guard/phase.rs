@@ -1,13 +1,13 @@
 //! A phase: the picture before it, and the judgement after it.
 //!
 //! The picture is on the disk before anything is parked and before the phase begins. What was found is on the disk before it
-//! is undone. So a phase that was cut off anywhere is judged when the next one begins, and nothing found is forgotten.
+//! is undone, and stays there until the log has it. So a phase that was cut off anywhere is judged when the next one begins,
+//! and nothing found is forgotten.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 
-use super::beneath::Root;
 use super::compare::{Comparison, Fix, SLACK};
 use super::dotgit;
 use super::picture::{Content, Entry, Kind, Picture, Place, RawPath, read, rename_durably, write_durably};
@@ -15,10 +15,11 @@ use super::restore::Restoration;
 use super::rules::{Rules, Terms};
 use super::store::Store;
 use super::walk::{Seen, Walk};
+use crate::adapters::process::beneath::Root;
 use crate::adapters::workspace::{GitWorkspace, at};
 use crate::domain::guard::{Breach, GuardReport, Violation};
-use crate::domain::id::{RepoSlug, RunId};
-use crate::ports::workspace::{GuardOrder, WorkspaceError};
+use crate::domain::id::{AttemptNo, RepoSlug, RunId};
+use crate::ports::workspace::{GuardOrder, Judged, WorkspaceError};
 
 /// Paths a picture may have.
 const MAX_PATHS: usize = 500_000;
@@ -34,18 +35,18 @@ impl GitWorkspace {
     pub(in crate::adapters::workspace) fn begin_phase_blocking(
         &self,
         order: &GuardOrder,
-    ) -> Result<GuardReport, WorkspaceError> {
+    ) -> Result<Vec<Judged>, WorkspaceError> {
         let store = Store::of(self, &order.repo, &order.run);
         // Globs that cannot be read are an error before anything is done.
         let rules = Rules::new(Terms::of(order))?;
         let root = store.root()?;
         store.ensure()?;
-        let report = match open_picture(&store)? {
-            Some(picture) => judge(&store, &picture)?,
-            None => GuardReport::clean(order.scope),
-        };
+        if let Some(picture) = open_picture(&store)? {
+            judge(&store, &picture)?;
+        }
+        let judged = judged(&store)?;
         take(&store, &rules, &root)?;
-        Ok(report)
+        Ok(judged)
     }
 
     pub(in crate::adapters::workspace) fn end_phase_blocking(
@@ -58,6 +59,24 @@ impl GitWorkspace {
             None => Ok(GuardReport::clean(order.scope)),
         }
     }
+
+    pub(in crate::adapters::workspace) fn forget_judged_blocking(
+        &self,
+        repo: &RepoSlug,
+        run: &RunId,
+    ) -> Result<(), WorkspaceError> {
+        let path = Store::of(self, repo, run).judged();
+        match fs::remove_file(&path) {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => Err(at(&path, err)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What was found and is not known to be in the log.
+fn judged(store: &Store<'_>) -> Result<Vec<Judged>, WorkspaceError> {
+    let path = store.judged();
+    Ok(read(&path).map_err(|err| at(&path, err))?.unwrap_or_default())
 }
 
 /// The picture of a phase that has not been judged.
@@ -208,6 +227,7 @@ fn judge(store: &Store<'_>, picture: &Picture) -> Result<GuardReport, WorkspaceE
         if is_done {
             write_durably(&path, &found).map_err(failed)?;
             let report = GuardReport::of(picture.terms.scope, found);
+            keep_judged(store, picture.terms.attempt, &report)?;
             rename_durably(&store.open_picture(), &store.last_picture()).map_err(failed)?;
             fs::remove_file(&path).map_err(failed)?;
             return Ok(report);
@@ -219,6 +239,17 @@ fn judge(store: &Store<'_>, picture: &Picture) -> Result<GuardReport, WorkspaceE
     Err(WorkspaceError::Failed(
         "the workspace changes while it is put back; end what still writes to it and try again".to_owned(),
     ))
+}
+
+/// Keeps a report until it is known to be in the log; a phase that is judged twice has one.
+fn keep_judged(store: &Store<'_>, attempt: AttemptNo, report: &GuardReport) -> Result<(), WorkspaceError> {
+    if report.is_clean() {
+        return Ok(());
+    }
+    let mut all = judged(store)?;
+    all.retain(|earlier| earlier.attempt != attempt);
+    all.push(Judged { attempt, report: report.clone() });
+    write_durably(&store.judged(), &all).map_err(|err| at(&store.judged(), err))
 }
 
 /// Adds what is new. What follows from a git directory that had to be made again is no finding of its own.

@@ -5,10 +5,10 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use super::beneath::{Root, split};
 use super::compare::Fix;
 use super::picture::{Entry, Kind, Picture, RawPath};
 use super::store::Store;
+use crate::adapters::process::beneath::{Root, split};
 use crate::domain::guard::{Breach, Violation};
 use crate::ports::workspace::WorkspaceError;
 
@@ -96,7 +96,7 @@ impl<'a> Restoration<'a> {
         let done = if entry.kind == Kind::Link {
             self.root.put_link(&path.0, content)
         } else {
-            self.root.put(&path.0, content, entry.mode, entry.identity.mtime)
+            self.root.put(&path.0, content, entry.mode, Some(entry.identity.mtime))
         };
         self.note(path, done);
     }

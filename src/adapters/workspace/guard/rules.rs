@@ -3,9 +3,10 @@
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
-use super::beneath::PASSING;
+use crate::adapters::process::beneath::PASSING;
 use crate::adapters::workspace::protected::is_protected;
 use crate::domain::guard::Scope;
+use crate::domain::id::AttemptNo;
 use crate::ports::workspace::{GuardOrder, WorkspaceError};
 
 /// The folder of the engine's small files in a workspace; git is told to leave it alone.
@@ -16,9 +17,9 @@ pub(super) const ACTIONS: &str = ".aider_fsm/actions.yml";
 
 /// What a repository may hold at its root that configures an agent's program with code, keys or another home: claude
 /// (`.claude`, `.mcp.json`), codex (`.codex`, and `.env`, from which it takes `CODEX_HOME`), opencode, aider, cursor, gemini,
-/// and what editors and shells run of themselves (`.vscode`, `.envrc`). Source: the configuration pages of those programs, as
+/// qwen, windsurf, crush, and what editors and shells run of themselves (`.vscode`, `.envrc`). Source: the configuration pages of those programs, as
 /// gathered in `docs/security.md`. Instructions in plain words (`AGENTS.md`, `CLAUDE.md`) stay; they are protected.
-pub(in crate::adapters::workspace) const PARKED: [&str; 12] = [
+pub(in crate::adapters::workspace) const PARKED: [&str; 17] = [
     ".claude",
     ".mcp.json",
     ".codex",
@@ -26,8 +27,13 @@ pub(in crate::adapters::workspace) const PARKED: [&str; 12] = [
     "opencode.jsonc",
     ".opencode",
     ".aider.conf.yml",
+    ".aider.conf.yaml",
     ".cursor",
     ".gemini",
+    ".qwen",
+    ".windsurf",
+    ".crush.json",
+    "crush.json",
     ".vscode",
     ".envrc",
     ".env",
@@ -62,6 +68,7 @@ const FREE_IN_GIT: [&str; 18] = [
 /// The words of an order that decide, as they are kept with a picture.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Terms {
+    pub(super) attempt: AttemptNo,
     pub(super) scope: Scope,
     plan: String,
     contract: String,
@@ -73,6 +80,7 @@ impl Terms {
     pub(super) fn of(order: &GuardOrder) -> Self {
         let path = |text: &str| text.trim_start_matches("./").trim_end_matches('/').to_owned();
         Self {
+            attempt: order.attempt,
             scope: order.scope,
             plan: path(&order.plan),
             contract: path(&order.contract),

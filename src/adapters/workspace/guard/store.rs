@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::beneath::Root;
 use super::picture::{Content, Entry, Kind, Picture, Place, RawPath};
 use crate::adapters::git::control::show;
 use crate::adapters::git::program::GitCall;
+use crate::adapters::process::beneath::Root;
 use crate::adapters::process::tree::{private_dir, remove_tree};
 use crate::adapters::workspace::{GitWorkspace, at, prepare};
 use crate::domain::id::{RepoSlug, RunId};
@@ -54,6 +54,11 @@ impl<'a> Store<'a> {
     /// What was found in a phase and not yet reported.
     pub(super) fn findings(&self) -> PathBuf {
         self.dir.join("found.json")
+    }
+
+    /// What was found in phases that are judged, and is not known to be in the log.
+    pub(super) fn judged(&self) -> PathBuf {
+        self.dir.join("judged.json")
     }
 
     /// The bytes that are kept of one picture at most.

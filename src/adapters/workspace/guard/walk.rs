@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::beneath::{Root, enter, names, stat_at};
 use super::picture::{Entry, Kind, RawPath};
 use super::rules::{Rules, in_git, is_free_in_git};
+use crate::adapters::process::beneath::{Root, enter, names, stat_at};
 
 /// Folders deeper than this are not looked into; they can be noticed and removed all the same.
 const MAX_DEPTH: usize = 200;

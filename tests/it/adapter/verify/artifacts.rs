@@ -104,7 +104,7 @@ async fn fsm_52_the_folder_of_artifacts_is_hidden_from_git_in_this_clone_alone()
 }
 
 #[tokio::test]
-async fn fsm_44_fsm_48_commands_know_what_they_should_and_no_secret() {
+async fn f23_fsm_44_fsm_48_commands_know_what_they_should_and_no_secret() {
     let site = Site::new();
     let seen = site
         .verify("tests: {cmd: env | sort, env: {WORD: given, CI: mine}}\nbenchmark: {run_cmd: env}")

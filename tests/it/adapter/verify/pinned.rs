@@ -1,11 +1,7 @@
 //! Contracts of runs: the pinned copy counts, whatever the commit brings.
 
-use std::time::Duration;
-
-use agentpr::domain::confine::ProcessLimits;
 use agentpr::domain::evidence::{CheckOutcome, CheckReport, CheckSource, Prepared};
 use agentpr::domain::id::{AttemptNo, RunId};
-use agentpr::domain::policy::CommandMode;
 use agentpr::domain::spec::RunSpec;
 use agentpr::domain::verification::PinnedSpec;
 use agentpr::ports::artifact::Artifacts;
@@ -14,7 +10,7 @@ use agentpr::ports::verify::Verifier;
 use agentpr::ports::workspace::Workspace;
 use tokio_util::sync::CancellationToken;
 
-use super::super::world::{World, ignore, open, put, run};
+use super::super::world::{World, check_order, ignore, put, run};
 use super::listing;
 
 struct Pinned {
@@ -35,19 +31,8 @@ impl Pinned {
     fn order(&self, contract: &str) -> CheckOrder {
         let kept = self.world.artifacts.write(&self.run, "spec.yml", contract.as_bytes()).unwrap();
         let pinned = PinnedSpec { origin: "pipeline.yml".to_owned(), sha256: kept.sha256, copy: kept.path };
-        CheckOrder {
-            run: self.run.clone(),
-            attempt: AttemptNo(2),
-            repo: self.spec.repo.clone(),
-            head_sha: self.prepared.base_sha.clone(),
-            commands: Vec::new(),
-            contract: Some(pinned),
-            auth_granted: false,
-            known_failures: Vec::new(),
-            command_mode: CommandMode::Safe,
-            confinement: open(),
-            limits: ProcessLimits::wall(Duration::from_secs(20)),
-        }
+        let empty = check_order(&self.run, &self.spec, &self.prepared.base_sha);
+        CheckOrder { attempt: AttemptNo(2), contract: Some(pinned), ..empty }
     }
 
     async fn check(&self, order: &CheckOrder) -> CheckReport {

@@ -19,7 +19,7 @@ use agentpr::ports::action::{ActionOrder, Actions};
 use agentpr::ports::check::{CheckOrder, Checks, ChecksError, Contract};
 use agentpr::ports::forge::{Forge, ForgeError, OpenedPr};
 use agentpr::ports::worker::{OnStart, WorkOrder, WorkReport, Worker, WorkerError};
-use agentpr::ports::workspace::{CaptureOrder, GuardOrder, Inspection, Workspace, WorkspaceError};
+use agentpr::ports::workspace::{CaptureOrder, GuardOrder, Inspection, Judged, Workspace, WorkspaceError};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
@@ -91,8 +91,12 @@ impl Workspace for World {
         Ok(self.lock().contract.clone())
     }
 
-    async fn begin_phase(&self, order: &GuardOrder) -> Result<GuardReport, WorkspaceError> {
-        Ok(GuardReport::clean(order.scope))
+    async fn begin_phase(&self, _: &GuardOrder) -> Result<Vec<Judged>, WorkspaceError> {
+        Ok(Vec::new())
+    }
+
+    async fn forget_judged(&self, _: &RepoSlug, _: &RunId) -> Result<(), WorkspaceError> {
+        Ok(())
     }
 
     async fn end_phase(&self, order: &GuardOrder) -> Result<GuardReport, WorkspaceError> {

@@ -16,18 +16,18 @@ use rustix::io::Errno;
 const DEPTH: usize = 64;
 
 /// How the names begin that the engine uses while it puts things back. What a crash leaves of them is nobody's.
-pub(super) const PASSING: &[u8] = b".agentpr-passing";
+pub(in crate::adapters) const PASSING: &[u8] = b".agentpr-passing";
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// An open directory; every path is relative to it.
-pub(super) struct Root {
+pub(in crate::adapters) struct Root {
     fd: OwnedFd,
 }
 
 impl Root {
     /// Opens a directory; a link in its place is refused.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
+    pub(in crate::adapters) fn open(path: &Path) -> io::Result<Self> {
         match rustix::fs::open(path, FOLDER, Mode::empty()) {
             Err(Errno::ACCESS) => {
                 // A workspace that was shut is ours to open again.
@@ -40,7 +40,7 @@ impl Root {
     }
 
     /// Opens a folder below it; the empty path is the root itself.
-    pub(super) fn folder(&self, path: &[u8]) -> io::Result<OwnedFd> {
+    pub(in crate::adapters) fn folder(&self, path: &[u8]) -> io::Result<OwnedFd> {
         let mut fd = rustix::fs::openat(&self.fd, ".", FOLDER, Mode::empty())?;
         for name in path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
             fd = enter(fd.as_fd(), name)?;
@@ -54,7 +54,7 @@ impl Root {
     }
 
     /// What is at a path; nothing, when a folder on the way is none.
-    pub(super) fn stat(&self, path: &[u8]) -> io::Result<Option<Stat>> {
+    pub(in crate::adapters) fn stat(&self, path: &[u8]) -> io::Result<Option<Stat>> {
         match self.parent(path) {
             Ok((folder, name)) => stat_at(folder.as_fd(), name),
             Err(err) if is_absent(&err) => Ok(None),
@@ -63,7 +63,7 @@ impl Root {
     }
 
     /// Opens a regular file for reading, and makes it readable for that when it is nobody else's.
-    pub(super) fn read(&self, path: &[u8]) -> io::Result<File> {
+    pub(in crate::adapters) fn read(&self, path: &[u8]) -> io::Result<File> {
         let (folder, name) = self.parent(path)?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let open = || rustix::fs::openat(&folder, name, flags, Mode::empty());
@@ -89,13 +89,13 @@ impl Root {
     }
 
     /// Where a link points.
-    pub(super) fn target(&self, path: &[u8]) -> io::Result<Vec<u8>> {
+    pub(in crate::adapters) fn target(&self, path: &[u8]) -> io::Result<Vec<u8>> {
         let (folder, name) = self.parent(path)?;
         Ok(rustix::fs::readlinkat(&folder, name, Vec::new())?.into_bytes())
     }
 
     /// Makes every folder on the way to a path; gives those that had to make room.
-    pub(super) fn make_way(&self, path: &[u8]) -> io::Result<Vec<Vec<u8>>> {
+    pub(in crate::adapters) fn make_way(&self, path: &[u8]) -> io::Result<Vec<Vec<u8>>> {
         let mut moved = Vec::new();
         let mut fd = self.folder(b"")?;
         let mut end = 0;
@@ -116,8 +116,14 @@ impl Root {
         Ok(moved)
     }
 
-    /// Puts a file at a path, in the place of whatever is there.
-    pub(super) fn put(&self, path: &[u8], content: &[u8], mode: u32, mtime: (i64, u32)) -> io::Result<()> {
+    /// Puts a file at a path, in the place of whatever is there; `mtime` in seconds and nanoseconds, `None` is now.
+    pub(in crate::adapters) fn put(
+        &self,
+        path: &[u8],
+        content: &[u8],
+        mode: u32,
+        mtime: Option<(i64, u32)>,
+    ) -> io::Result<()> {
         let (folder, name) = self.parent(path)?;
         let passing = [PASSING, b".new"].concat();
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -126,13 +132,15 @@ impl Root {
         let mut file = File::from(writable(folder.as_fd(), open)?);
         file.write_all(content)?;
         file.set_permissions(fs::Permissions::from_mode(mode))?;
-        let time = Timespec { tv_sec: mtime.0, tv_nsec: mtime.1.into() };
-        rustix::fs::futimens(&file, &Timestamps { last_access: time, last_modification: time })?;
+        if let Some((seconds, nanoseconds)) = mtime {
+            let time = Timespec { tv_sec: seconds, tv_nsec: nanoseconds.into() };
+            rustix::fs::futimens(&file, &Timestamps { last_access: time, last_modification: time })?;
+        }
         self.rename_over(&folder, &passing, name)
     }
 
     /// Puts a link at a path, in the place of whatever is there.
-    pub(super) fn put_link(&self, path: &[u8], target: &[u8]) -> io::Result<()> {
+    pub(in crate::adapters) fn put_link(&self, path: &[u8], target: &[u8]) -> io::Result<()> {
         let (folder, name) = self.parent(path)?;
         let passing = [PASSING, b".new"].concat();
         unlink_any(folder.as_fd(), &passing)?;
@@ -141,7 +149,7 @@ impl Root {
     }
 
     /// Puts a named pipe at a path, in the place of whatever is there.
-    pub(super) fn put_pipe(&self, path: &[u8], mode: u32) -> io::Result<()> {
+    pub(in crate::adapters) fn put_pipe(&self, path: &[u8], mode: u32) -> io::Result<()> {
         self.remove(path)?;
         let (folder, name) = self.parent(path)?;
         let mode = Mode::from_raw_mode(mode);
@@ -157,7 +165,7 @@ impl Root {
     }
 
     /// Makes a folder, in the place of whatever else is there.
-    pub(super) fn put_folder(&self, path: &[u8]) -> io::Result<()> {
+    pub(in crate::adapters) fn put_folder(&self, path: &[u8]) -> io::Result<()> {
         let (folder, name) = self.parent(path)?;
         match stat_at(folder.as_fd(), name)? {
             Some(found) if is_kind(&found, FileType::Directory) => return Ok(()),
@@ -169,22 +177,22 @@ impl Root {
     }
 
     /// Sets the mode of a file or folder; of a link, never.
-    pub(super) fn set_mode(&self, path: &[u8], mode: u32) -> io::Result<()> {
+    pub(in crate::adapters) fn set_mode(&self, path: &[u8], mode: u32) -> io::Result<()> {
         let (folder, name) = self.parent(path)?;
         set_mode_at(folder.as_fd(), name, mode)
     }
 
     /// Removes whatever is at a path, with everything below it; nothing there is no error.
-    pub(super) fn remove(&self, path: &[u8]) -> io::Result<()> {
+    pub(in crate::adapters) fn remove(&self, path: &[u8]) -> io::Result<()> {
         match self.parent(path) {
-            Ok((folder, name)) => remove_at(folder.as_fd(), name),
+            Ok((folder, name)) => remove_at(folder.as_fd(), name).map(drop),
             Err(err) if is_absent(&err) => Ok(()),
             Err(err) => Err(err),
         }
     }
 
     /// Removes a folder if it is empty.
-    pub(super) fn remove_empty(&self, path: &[u8]) -> io::Result<()> {
+    pub(in crate::adapters) fn remove_empty(&self, path: &[u8]) -> io::Result<()> {
         let (folder, name) = match self.parent(path) {
             Ok(found) => found,
             Err(err) if is_absent(&err) => return Ok(()),
@@ -198,7 +206,7 @@ impl Root {
 }
 
 /// Folder and name of a path.
-pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
+pub(in crate::adapters) fn split(path: &[u8]) -> (&[u8], &[u8]) {
     match path.iter().rposition(|byte| *byte == b'/') {
         Some(at) => (path.get(..at).unwrap_or_default(), path.get(at + 1..).unwrap_or_default()),
         None => (b"", path),
@@ -206,7 +214,7 @@ pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// Opens a folder in a folder, and makes it one that its owner can look into.
-pub(super) fn enter(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
+pub(in crate::adapters) fn enter(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> {
     let opened = match rustix::fs::openat(folder, name, FOLDER, Mode::empty()) {
         Err(Errno::ACCESS) => {
             let Some(found) = stat_at(folder, name)? else { return Err(Errno::NOENT.into()) };
@@ -224,7 +232,7 @@ pub(super) fn enter(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<OwnedFd> 
 }
 
 /// What is at a name, links not followed.
-pub(super) fn stat_at(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<Option<Stat>> {
+pub(in crate::adapters) fn stat_at(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<Option<Stat>> {
     match rustix::fs::statat(folder, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(found) => Ok(Some(found)),
         Err(Errno::NOENT) => Ok(None),
@@ -233,12 +241,12 @@ pub(super) fn stat_at(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<Option<
 }
 
 /// Says whether something is of a kind.
-pub(super) fn is_kind(found: &Stat, kind: FileType) -> bool {
+pub(in crate::adapters) fn is_kind(found: &Stat, kind: FileType) -> bool {
     FileType::from_raw_mode(found.st_mode) == kind
 }
 
 /// The names in a folder.
-pub(super) fn names(folder: BorrowedFd<'_>) -> io::Result<Vec<Vec<u8>>> {
+pub(in crate::adapters) fn names(folder: BorrowedFd<'_>) -> io::Result<Vec<Vec<u8>>> {
     let mut found = Vec::new();
     for entry in Dir::read_from(folder)? {
         let name = entry?.file_name().to_bytes().to_vec();
@@ -250,13 +258,13 @@ pub(super) fn names(folder: BorrowedFd<'_>) -> io::Result<Vec<Vec<u8>>> {
 }
 
 /// Says whether an error means that there is nothing of that path.
-pub(super) fn is_absent(err: &io::Error) -> bool {
+pub(in crate::adapters) fn is_absent(err: &io::Error) -> bool {
     let absent = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP].map(Errno::raw_os_error);
     err.raw_os_error().is_some_and(|code| absent.contains(&code))
 }
 
 /// Reads at most `limit` bytes of a file and says whether there were more.
-pub(super) fn read_up_to(file: File, limit: u64) -> io::Result<(Vec<u8>, bool)> {
+pub(in crate::adapters) fn read_up_to(file: File, limit: u64) -> io::Result<(Vec<u8>, bool)> {
     let mut content = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut content)?;
     let is_more = content.len() as u64 > limit;
@@ -282,7 +290,7 @@ fn unlink(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
 fn unlink_any(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
     match unlink(folder, name) {
         Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(err) if err.kind() == io::ErrorKind::IsADirectory => remove_at(folder, name),
+        Err(err) if err.kind() == io::ErrorKind::IsADirectory => remove_at(folder, name).map(drop),
         done => done,
     }
 }
@@ -301,52 +309,76 @@ fn set_mode(file: &OwnedFd, mode: RawMode) -> io::Result<()> {
     fs::set_permissions(format!("/proc/self/fd/{}", file.as_raw_fd()), fs::Permissions::from_mode(mode))
 }
 
-/// Removes a name with everything below it. What lies deeper than [`DEPTH`] is moved up and removed in turn.
-fn remove_at(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<()> {
-    let mut removal = Removal { top: folder, moved: Vec::new(), count: 0 };
-    removal.take(folder, name, 0)?;
-    while let Some(next) = removal.moved.pop() {
-        removal.take(folder, &next, 0)?;
+/// Removes a name with everything below it; says how many bytes its files had. Nothing there is no error.
+///
+/// What lies deeper than [`DEPTH`] is moved up into the folder that is removed, and goes in turn.
+///
+/// # Errors
+/// What the file system says, after as much as possible was removed.
+pub(in crate::adapters) fn remove_at(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<u64> {
+    let Some(found) = stat_at(folder, name)? else { return Ok(0) };
+    if !is_kind(&found, FileType::Directory) {
+        unlink(folder, name)?;
+        return Ok(size(&found));
     }
-    Ok(())
+    let inner = enter(folder, name)?;
+    let mut removal = Removal { top: inner.as_fd(), moved: Vec::new(), count: 0, freed: 0 };
+    let mut outcome = removal.empty(inner.as_fd(), 0);
+    while let Some(next) = removal.moved.pop() {
+        outcome = outcome.and(removal.take(inner.as_fd(), &next, 0));
+    }
+    outcome?;
+    writable(folder, || rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR))?;
+    Ok(removal.freed)
+}
+
+fn size(found: &Stat) -> u64 {
+    u64::try_from(found.st_size).unwrap_or(0)
 }
 
 struct Removal<'a> {
     top: BorrowedFd<'a>,
     moved: Vec<Vec<u8>>,
     count: u32,
+    freed: u64,
 }
 
 impl Removal<'_> {
     fn take(&mut self, folder: BorrowedFd<'_>, name: &[u8], depth: usize) -> io::Result<()> {
         let Some(found) = stat_at(folder, name)? else { return Ok(()) };
         if !is_kind(&found, FileType::Directory) {
-            return unlink(folder, name);
-        }
-        if depth > DEPTH {
-            let place = loop {
-                self.count += 1;
-                let place = [PASSING, format!(".{}", self.count).as_bytes()].concat();
-                if stat_at(self.top, &place)?.is_none() {
-                    break place;
-                }
-            };
-            // A folder that its owner may not write cannot be moved, as its `..` changes.
-            set_mode_at(folder, name, (found.st_mode & 0o7777) | 0o700)?;
-            writable(folder, || rustix::fs::renameat(folder, name, self.top, place.as_slice()))?;
-            self.moved.push(place);
+            unlink(folder, name)?;
+            self.freed += size(&found);
             return Ok(());
         }
+        if depth > DEPTH {
+            return self.move_up(folder, name, found.st_mode);
+        }
         let inner = enter(folder, name)?;
-        let mut failed = None;
-        for entry in names(inner.as_fd())? {
-            if let Err(err) = self.take(inner.as_fd(), &entry, depth + 1) {
-                failed = Some(err);
+        self.empty(inner.as_fd(), depth)?;
+        Ok(writable(folder, || rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR))?)
+    }
+
+    fn empty(&mut self, folder: BorrowedFd<'_>, depth: usize) -> io::Result<()> {
+        let mut outcome = Ok(());
+        for entry in names(folder)? {
+            outcome = outcome.and(self.take(folder, &entry, depth + 1));
+        }
+        outcome
+    }
+
+    fn move_up(&mut self, folder: BorrowedFd<'_>, name: &[u8], mode: RawMode) -> io::Result<()> {
+        let place = loop {
+            self.count += 1;
+            let place = [PASSING, format!(".{}", self.count).as_bytes()].concat();
+            if stat_at(self.top, &place)?.is_none() {
+                break place;
             }
-        }
-        match failed {
-            Some(err) => Err(err),
-            None => Ok(writable(folder, || rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR))?),
-        }
+        };
+        // A folder that its owner may not write cannot be moved, as its `..` changes.
+        set_mode_at(folder, name, (mode & 0o7777) | 0o700)?;
+        writable(folder, || rustix::fs::renameat(folder, name, self.top, place.as_slice()))?;
+        self.moved.push(place);
+        Ok(())
     }
 }
