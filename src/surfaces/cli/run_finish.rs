@@ -25,7 +25,7 @@ pub(super) struct Args {
     /// The commit's title [default: made from project and changes]
     #[arg(long, value_name = "TITLE")]
     commit_title: Option<String>,
-    /// Push although nothing was found to check with, for this reason; failed checks are never accepted
+    /// Push although nothing was found to check with, or findings stand against it, for this reason; failed checks are never accepted
     #[arg(long, value_name = "REASON")]
     accept_missing_evidence: Option<String>,
 }

@@ -1,12 +1,14 @@
 //! Work that is judged, seen from the engine: the guard, the look at the objects, actions, checkpoints and reports.
 
+use agentpr::app::finish::Finish;
 use agentpr::app::report::RUNTIME_REPORT;
+use agentpr::app::submit::RunOrder;
 use agentpr::domain::command::Command;
 use agentpr::domain::event::Event;
 use agentpr::domain::guard::Breach;
 use agentpr::domain::id::AttemptNo;
 use agentpr::domain::next::Wait;
-use agentpr::domain::policy::{Finding, Severity};
+use agentpr::domain::policy::{Finding, Policy, Severity};
 use agentpr::domain::state::State;
 
 use super::Scene;
@@ -198,4 +200,44 @@ async fn a_contract_that_cannot_be_read_stops_the_run_before_an_agent_starts() {
     );
     assert!(scene.world.prompts().is_empty());
     assert!(driven.run.reason.message.contains("`version`: missing"), "{}", driven.run.reason.message);
+}
+
+fn by_hand(accept: Option<&str>) -> Finish {
+    Finish {
+        changes: "accept trailing commas".to_owned(),
+        project: None,
+        commit_title: None,
+        accept_missing_evidence: accept.map(str::to_owned),
+    }
+}
+
+#[tokio::test]
+async fn a_push_by_hand_of_blocking_findings_needs_a_persons_word() {
+    let scene = Scene::new();
+    scene.world.scan_finds(&[secret()]);
+    let run = scene.submit("r1");
+    scene.app.drive(&run, &scene.stop).await.unwrap();
+    let refused = scene.app.finish(&run, &by_hand(None), &Scene::person(), &scene.stop).await.unwrap_err();
+    assert_eq!(refused.to_string(), "1 blocking findings are on record for the commit");
+    assert!(scene.world.pushes().is_empty());
+    let order = by_hand(Some("a test vector"));
+    scene.app.finish(&run, &order, &Scene::person(), &scene.stop).await.unwrap();
+    assert_eq!(scene.world.pushes().len(), 1);
+}
+
+#[tokio::test]
+async fn fewer_checks_than_the_run_asks_for_open_no_gate() {
+    let scene = Scene::new();
+    let policy = Policy { min_checks: 2, ..Policy::default() };
+    let order = RunOrder { policy: Some(policy), ..Scene::order("r1") };
+    let run = scene.app.submit(order, &Scene::person(), None).unwrap().run.id;
+    let driven = scene.app.drive(&run, &scene.stop).await.unwrap();
+    assert_eq!(driven.run.reason.code, "insufficient_test_evidence");
+    let missing = "no passed check is on record for the commit, or fewer than the run asks for";
+    let text = agentpr::app::gate::PrText::default();
+    let refused = scene.app.request_pr(&run, &text, &Scene::person()).await.unwrap_err();
+    assert_eq!(refused.to_string(), missing);
+    let refused = scene.app.finish(&run, &by_hand(None), &Scene::person(), &scene.stop).await.unwrap_err();
+    assert_eq!(refused.to_string(), missing);
+    assert!(scene.world.pushes().is_empty());
 }
