@@ -5,11 +5,17 @@ use agentpr::app::report::RUNTIME_REPORT;
 use agentpr::app::submit::RunOrder;
 use agentpr::domain::command::Command;
 use agentpr::domain::event::Event;
+use agentpr::domain::evidence::{CheckReport, CheckSource};
 use agentpr::domain::guard::Breach;
-use agentpr::domain::id::AttemptNo;
+use agentpr::domain::id::{AttemptNo, CommitSha};
 use agentpr::domain::next::Wait;
+use agentpr::domain::pipeline::Problem;
 use agentpr::domain::policy::{Finding, Policy, Severity};
 use agentpr::domain::state::State;
+use agentpr::ports::check::{CheckOrder, Checks, ChecksError, Contract};
+use agentpr::ports::verify::{OnProgress, TreeOrder, TreeReport, Verifier};
+use agentpr::ports::worker::OnStart;
+use tokio_util::sync::CancellationToken;
 
 use super::Scene;
 use crate::harness::world::AgentDoes;
@@ -240,4 +246,60 @@ async fn fewer_checks_than_the_run_asks_for_open_no_gate() {
     let refused = scene.app.finish(&run, &by_hand(None), &Scene::person(), &scene.stop).await.unwrap_err();
     assert_eq!(refused.to_string(), missing);
     assert!(scene.world.pushes().is_empty());
+}
+
+/// A terminal at which logins pass; it keeps the commits that were checked out for them.
+#[derive(Default)]
+struct Terminal(std::sync::Mutex<Vec<CommitSha>>);
+
+#[async_trait::async_trait]
+impl Checks for Terminal {
+    async fn run(
+        &self,
+        order: &CheckOrder,
+        _: OnStart<'_>,
+        _: &CancellationToken,
+    ) -> Result<CheckReport, ChecksError> {
+        self.0.lock().unwrap().push(order.head_sha.clone());
+        Ok(CheckReport::empty(order.head_sha.clone(), CheckSource::Contract))
+    }
+
+    fn read_contract(&self, _: &[u8]) -> Result<Contract, Vec<Problem>> {
+        Ok(Contract::default())
+    }
+}
+
+#[async_trait::async_trait]
+impl Verifier for Terminal {
+    async fn verify(
+        &self,
+        _: &TreeOrder,
+        _: OnProgress<'_>,
+        _: &CancellationToken,
+    ) -> Result<TreeReport, ChecksError> {
+        Err(ChecksError::Stopped)
+    }
+
+    async fn log_in(
+        &self,
+        order: &CheckOrder,
+        started: OnStart<'_>,
+        _: OnProgress<'_>,
+        stop: &CancellationToken,
+    ) -> Result<CheckReport, ChecksError> {
+        self.run(order, started, stop).await
+    }
+}
+
+#[tokio::test]
+async fn a_login_runs_nothing_an_agent_wrote() {
+    let scene = Scene::new();
+    scene.world.has_contract("version: 1 interactive");
+    let run = scene.submit("r1");
+    let driven = scene.app.drive(&run, &scene.stop).await.unwrap().run;
+    let terminal = Terminal::default();
+    scene.app.log_in(&terminal, &run, &Scene::person(), &|_| {}, &scene.stop).await.unwrap();
+    let (base, change) = (driven.prepared.unwrap().base_sha, driven.change.unwrap().head_sha);
+    assert_ne!(base, change);
+    assert_eq!(*terminal.0.lock().unwrap(), [base]);
 }
