@@ -294,6 +294,8 @@ impl Run {
             Event::WorkspacePrepared(body) => self.prepared = Some(body.prepared.clone()),
             Event::VerifySpecPinned(body) => {
                 self.verify_spec.clone_from(&body.spec);
+                // What another contract said proves nothing by this one.
+                self.checks = None;
                 self.auth_granted = false;
             }
             Event::AuthGranted(_) => self.auth_granted = true,
