@@ -20,8 +20,9 @@ pub(super) fn pin(run: &Run, spec: Option<&PinnedSpec>, ctx: &Ctx) -> Result<Dec
         return Ok(Decision::nothing());
     }
     steer::no_push_under_way(run)?;
-    let mut events = super::withdraw(run);
-    events.push(VerifySpecPinned { spec: spec.cloned() }.into());
+    // The first event carries the caller's key.
+    let mut events: Vec<Event> = vec![VerifySpecPinned { spec: spec.cloned() }.into()];
+    events.extend(super::withdraw(run));
     legal(run, events, "pin the verification contract")
 }
 

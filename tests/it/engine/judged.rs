@@ -1,5 +1,7 @@
 //! Work that is judged, seen from the engine: the guard, the look at the objects, actions, checkpoints and reports.
 
+use agentpr::app::contract::PinOrder;
+use agentpr::app::execute::By;
 use agentpr::app::finish::Finish;
 use agentpr::app::report::RUNTIME_REPORT;
 use agentpr::app::submit::RunOrder;
@@ -7,7 +9,7 @@ use agentpr::domain::command::Command;
 use agentpr::domain::event::Event;
 use agentpr::domain::evidence::{CheckReport, CheckSource};
 use agentpr::domain::guard::Breach;
-use agentpr::domain::id::{AttemptNo, CommitSha};
+use agentpr::domain::id::{AttemptNo, CommitSha, IdempotencyKey};
 use agentpr::domain::next::Wait;
 use agentpr::domain::pipeline::Problem;
 use agentpr::domain::policy::{Finding, Policy, Severity};
@@ -302,4 +304,26 @@ async fn a_login_runs_nothing_an_agent_wrote() {
     let (base, change) = (driven.prepared.unwrap().base_sha, driven.change.unwrap().head_sha);
     assert_ne!(base, change);
     assert_eq!(*terminal.0.lock().unwrap(), [base]);
+}
+
+#[tokio::test]
+async fn a_repeated_key_pins_and_grants_once() {
+    let scene = Scene::new();
+    scene.world.asks_for_actions(&[None, Some(("high", true))]);
+    scene.world.checks_pass(&[false]);
+    let run = scene.submit("r1");
+    let driven = scene.app.drive(&run, &scene.stop).await.unwrap();
+    assert_eq!(driven.run.reason.code, "high_risk_action");
+    let key =
+        |key: &str| By { actor: Scene::person(), key: Some(IdempotencyKey::new(key).unwrap()), fence: None };
+    let grant = Command::DecideActions { granted: true };
+    let order = PinOrder::File { name: "mine.yml".to_owned(), bytes: b"version: 1".to_vec() };
+    for is_duplicate in [false, true] {
+        let granted = scene.app.execute(&run, &grant, &key("a")).unwrap();
+        assert_eq!(granted.is_duplicate(), is_duplicate);
+        let pinned = scene.app.pin_contract(&run, &order, &key("b")).await.unwrap();
+        assert_eq!(pinned.is_duplicate(), is_duplicate);
+    }
+    let denied = scene.app.execute(&run, &Command::DecideActions { granted: false }, &key("a"));
+    assert!(matches!(denied, Err(agentpr::app::AppError::KeyConflict { .. })));
 }

@@ -86,9 +86,7 @@ impl Walk<'_> {
             }
             let opened = enter(folder, &name)?;
             let has_git = || Ok::<_, io::Error>(stat_at(opened.as_fd(), b".git")?.is_some());
-            if was == Some(Kind::Closed)
-                || (inner != Part::Git && was != Some(Kind::Folder) && has_git()?)
-            {
+            if was == Some(Kind::Closed) || (inner != Part::Git && was != Some(Kind::Folder) && has_git()?) {
                 entry.kind = Kind::Closed;
                 self.seen.entries.insert(full.clone(), entry);
                 self.folder(opened.as_fd(), &full.0, Part::Protected, depth + 1)?;
