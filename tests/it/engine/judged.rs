@@ -225,11 +225,12 @@ async fn a_push_by_hand_of_blocking_findings_needs_a_persons_word() {
     scene.world.scan_finds(&[secret()]);
     let run = scene.submit("r1");
     scene.app.drive(&run, &scene.stop).await.unwrap();
-    let refused = scene.app.finish(&run, &by_hand(None), &Scene::person(), &scene.stop).await.unwrap_err();
+    let refused =
+        Box::pin(scene.app.finish(&run, &by_hand(None), &Scene::person(), &scene.stop)).await.unwrap_err();
     assert_eq!(refused.to_string(), "1 blocking findings are on record for the commit");
     assert!(scene.world.pushes().is_empty());
     let order = by_hand(Some("a test vector"));
-    scene.app.finish(&run, &order, &Scene::person(), &scene.stop).await.unwrap();
+    Box::pin(scene.app.finish(&run, &order, &Scene::person(), &scene.stop)).await.unwrap();
     assert_eq!(scene.world.pushes().len(), 1);
 }
 
@@ -245,7 +246,8 @@ async fn fewer_checks_than_the_run_asks_for_open_no_gate() {
     let text = agentpr::app::gate::PrText::default();
     let refused = scene.app.request_pr(&run, &text, &Scene::person()).await.unwrap_err();
     assert_eq!(refused.to_string(), missing);
-    let refused = scene.app.finish(&run, &by_hand(None), &Scene::person(), &scene.stop).await.unwrap_err();
+    let refused =
+        Box::pin(scene.app.finish(&run, &by_hand(None), &Scene::person(), &scene.stop)).await.unwrap_err();
     assert_eq!(refused.to_string(), missing);
     assert!(scene.world.pushes().is_empty());
 }
