@@ -10,6 +10,7 @@ use crate::domain::command::{Command, Flow};
 use crate::domain::decide::Rejection;
 use crate::domain::evidence::{CheckOutcome, Step};
 use crate::domain::id::RunId;
+use crate::domain::policy::Severity;
 use crate::domain::run::Run;
 use crate::domain::state::State;
 
@@ -22,7 +23,8 @@ pub struct Finish {
     pub project: Option<String>,
     /// The commit's first line; `None` makes one of project and changes.
     pub commit_title: Option<String>,
-    /// Why it is pushed although nothing was found to check it with; failed checks are never accepted.
+    /// Why it is pushed although too little was found to check it with, or a look at it found something; failed checks are never
+    /// accepted.
     pub accept_missing_evidence: Option<String>,
 }
 
@@ -81,19 +83,35 @@ impl App {
         }
         self.execute(run_id, &Command::NoteChange { change }, &hold.by(actor))?;
         let checked = self.evidence_by_hand(&hold, actor).await?;
-        let accepted = order
-            .accept_missing_evidence
-            .as_ref()
-            .filter(|_| matches!(checked.evidence(), Some(CheckOutcome::NoEvidence) | None));
-        if checked.evidence() != Some(CheckOutcome::Passed) && accepted.is_none() {
+        let has_failed = matches!(checked.evidence(), Some(CheckOutcome::Failed | CheckOutcome::Blocked));
+        let accepted = order.accept_missing_evidence.as_ref().filter(|_| !has_failed);
+        if !checked.is_proven() && accepted.is_none() {
             return Err(refused(run_id, Some(&checked), Rejection::NoEvidence));
         }
+        let count = self.blocking_findings(&checked).await?;
+        if count > 0 && accepted.is_none() {
+            return Err(refused(run_id, Some(&checked), Rejection::Findings { count }));
+        }
+        let accepted = accepted.filter(|_| !checked.is_proven() || count > 0);
         let push = Order {
             step: Step::Push,
             actor: actor.clone(),
             detail: Detail::OrderedPush { accepted_because: accepted.cloned() },
         };
         Ok(self.perform(&hold, &push).await?.run)
+    }
+
+    /// Looks at the objects that would be pushed: the checks look only at what passed, and only when they run.
+    async fn blocking_findings(&self, run: &Run) -> Result<u32, AppError> {
+        let (prepared, change) = run
+            .prepared
+            .as_ref()
+            .zip(run.change.as_ref())
+            .ok_or_else(|| refused(&run.id, Some(run), Rejection::NoChange))?;
+        let (spec, workspace) = (&run.spec, &self.ports.workspace);
+        let findings = workspace.scan(&spec.repo, &prepared.base_sha, &change.head_sha, &spec.policy).await?;
+        let blocking = findings.iter().filter(|finding| finding.severity == Severity::Blocking).count();
+        Ok(u32::try_from(blocking).unwrap_or(u32::MAX))
     }
 
     /// Runs the checks on the captured change unless they ran on exactly it.

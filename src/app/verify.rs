@@ -26,11 +26,12 @@ pub struct Login {
 impl App {
     /// Carries out the login of a run's contract at this process's terminal and records that it was granted.
     ///
-    /// The run must not be at work: its checks would meet the login half done.
+    /// Its commands run on the base commit, never on the change. The run must not be at work: its checks would meet the login
+    /// half done.
     ///
     /// # Errors
-    /// [`AppError::Invalid`] when the run has no contract, its contract asks for no person, or there is no commit to check
-    /// out; [`AppError::Contended`] while an attempt is under way; the checks' own.
+    /// [`AppError::Invalid`] when the run has no contract, its contract asks for no person, or it was not prepared
+    /// yet; [`AppError::Contended`] while an attempt is under way; the checks' own.
     pub async fn log_in(
         &self,
         verifier: &dyn Verifier,
@@ -59,8 +60,8 @@ impl App {
         let Some(spec) = &run.verify_spec else {
             return Err(invalid("has no verification contract, so there is nothing to log in to"));
         };
-        let captured = run.change.as_ref().map(|change| &change.head_sha);
-        let Some(head_sha) = captured.or(run.prepared.as_ref().map(|prepared| &prepared.base_sha)) else {
+        // At the base: the login has a person's terminal and no wall, so nothing an agent wrote may take part in it.
+        let Some(head_sha) = run.prepared.as_ref().map(|prepared| &prepared.base_sha) else {
             return Err(AppError::NoWorkspace(run.id.clone()));
         };
         let bytes = self.ports.artifacts.read_tail(&spec.copy, u64::MAX)?;

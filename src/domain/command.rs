@@ -368,6 +368,8 @@ impl Command {
             }
             (Self::Resume { target }, Event::Resumed(body)) => target.is_none_or(|t| t == body.target_state),
             (Self::Retry { target }, Event::Retried(body)) => target.is_none_or(|t| t == body.target_state),
+            (Self::PinVerifySpec { spec }, Event::VerifySpecPinned(body)) => *spec == body.spec,
+            (Self::DecideActions { granted }, Event::ActionsDecided(body)) => *granted == body.granted,
             (Self::Cancel { reason }, Event::Cancelled(body)) => *reason == body.reason,
             (Self::Skip { reason }, Event::Skipped(body)) => *reason == body.reason,
             _ => false,

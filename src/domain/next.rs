@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::command::Command;
-use super::evidence::{CheckOutcome, Step};
+use super::evidence::Step;
 use super::gate::Gate;
 use super::run::Run;
 use super::spec::Delivery;
@@ -137,7 +137,8 @@ fn wants_request(run: &Run) -> bool {
         // A run that was paused before it could ask asks when it is resumed.
         && matches!(run.reason.code.as_str(), "ready_for_review" | "resumed")
         && !cut_off_too_often
-        && run.evidence() == Some(CheckOutcome::Passed)
+        && run.is_proven()
+        && run.blocking_findings().unwrap_or_default() == 0
         && run.last_error.is_none()
         && !pushed_already
 }

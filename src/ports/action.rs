@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::worker::OnStart;
 use crate::domain::action::{ActionLine, ActionResult};
 use crate::domain::confine::{Confinement, ProcessLimits};
-use crate::domain::id::{AttemptNo, RunId};
+use crate::domain::id::{AttemptNo, Digest, RunId};
 use crate::domain::policy::CommandMode;
 
 /// Reads and carries out action requests.
@@ -43,6 +43,8 @@ pub struct ActionOrder {
     pub workspace: PathBuf,
     /// The copy of the request, relative to the artifact directory.
     pub copy: String,
+    /// SHA-256 of the request as it was read and decided about; a copy that says something else is not carried out.
+    pub sha256: Digest,
     /// Paths that may not be written, relative to the workspace: the plan, the verification contract.
     pub protected: Vec<String>,
     /// How much the command rules forbid by themselves.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use crate::adapters::process::environment::{ChildEnvironment, unattended};
@@ -154,6 +155,10 @@ impl Actions for ActionRunner {
             .artifacts
             .read_tail(&order.copy, request::MAX_BYTES as u64 + 1)
             .map_err(|err| err.to_string())?;
+        // What a person granted is what runs: outside a sandbox an agent can reach the copy.
+        if hex::encode(Sha256::digest(&bytes)) != order.sha256.as_str() {
+            return Err(format!("the copy `{}` is not the request that was read any more", order.copy));
+        }
         let actions = request::read(&bytes).map_err(|(_, why)| why)?;
         let mut results = Vec::new();
         for (at, action) in actions.iter().enumerate() {

@@ -78,7 +78,7 @@ async fn in_tree(
     let given = site::add_common(&mut env, &tree, &runtime).map_err(unavailable)?;
     let (git, asked) = (runner.control.git().clone(), tree.clone());
     let head = blocking(move || Ok(head(&git, &asked))).await?;
-    keep_facts(&base, loaded.as_ref(), head, &tree, &env).await?;
+    keep_facts(&base, loaded.as_ref(), head, &env).await?;
     let login = match order.unattended {
         Unattended::Strict => Login::Engine,
         Unattended::Guided => Login::AtTerminal,

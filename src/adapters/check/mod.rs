@@ -146,7 +146,7 @@ impl CheckRunner {
         let mut env = self.environment.make(&order.run, &tree, &runtime).map_err(unavailable)?;
         let given = site::add_common(&mut env, &tree, &runtime).map_err(unavailable)?;
         let head = order.head_sha.to_string();
-        keep_facts(&record, loaded.as_ref(), Some(head), &tree, &env).await?;
+        keep_facts(&record, loaded.as_ref(), Some(head), &env).await?;
         let mut plan = Plan::of(&order.commands, pair(loaded), order.command_mode, login, &tree);
         plan.known_failures.clone_from(&order.known_failures);
         let mut confinement = order.confinement;
@@ -235,14 +235,13 @@ async fn keep_facts(
     record: &Record,
     loaded: Option<&Loaded>,
     head: Option<String>,
-    dir: &Path,
     env: &BTreeMap<String, String>,
 ) -> Result<(), ChecksError> {
     if let Some(loaded) = loaded {
         record.exactly("pipeline.yml", &loaded.bytes);
     }
-    let (dir, env) = (dir.to_owned(), env.clone());
-    let found = blocking(move || Ok(versions::versions(head.as_deref(), &dir, &env))).await?;
+    let env = env.clone();
+    let found = blocking(move || Ok(versions::versions(head.as_deref(), &env))).await?;
     record.document("versions.json", &found);
     Ok(())
 }

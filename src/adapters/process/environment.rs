@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::overrides::Overrides;
 use super::table::RUN_MARK;
-use super::tree::private_dir;
+use super::tree::private_dir_below;
 use crate::domain::id::RunId;
 
 /// Variables taken over from the parent as they are, besides [`TOOLCHAIN_VARIABLES`]: how to find programs, how to speak.
@@ -150,14 +150,17 @@ impl ChildEnvironment {
     ) -> io::Result<BTreeMap<String, String>> {
         let place = |template: &str| expand(template, repo_dir, runtime_dir);
         for folder in ["cache", "data", "tmp"] {
-            private_dir(&runtime_dir.join(folder))?;
+            private_dir_below(runtime_dir, &runtime_dir.join(folder))?;
         }
         let mut env = self.inherited.clone();
         for (name, template, kind) in TABLE {
             let value = place(template);
             match kind {
-                Kind::Directory => private_dir(Path::new(&value))?,
-                Kind::File => Path::new(&value).parent().map_or(Ok(()), private_dir)?,
+                Kind::Directory => private_dir_below(runtime_dir, Path::new(&value))?,
+                Kind::File => {
+                    let folder = Path::new(&value).parent();
+                    folder.map_or(Ok(()), |folder| private_dir_below(runtime_dir, folder))?;
+                }
                 Kind::Text => {}
             }
             env.insert((*name).to_owned(), value);

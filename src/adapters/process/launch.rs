@@ -118,7 +118,7 @@ fn outer(order: &OsStr, program: &OsStr, rest: &[OsString]) -> ExitCode {
 #[expect(clippy::disallowed_methods, reason = "the number comes by a variable of this call's own")]
 fn inner(program: &OsStr, rest: &[OsString]) -> ExitCode {
     let number = std::env::var(INNER_NUMBER).unwrap_or_default();
-    if let Err(why) = landlock::shut_in_scope() {
+    if let Err(why) = close_inherited().and_then(|()| landlock::shut_in_scope()) {
         return give_up(&number, &why);
     }
     become_program(&number, program, rest)
@@ -126,6 +126,7 @@ fn inner(program: &OsStr, rest: &[OsString]) -> ExitCode {
 
 fn prepare(order: &LaunchOrder) -> Result<(), String> {
     let refused = |what: &str, err: rustix::io::Errno| format!("{what}: {err}");
+    close_inherited()?;
     setsid().map_err(|err| refused("it got no session of its own", err))?;
     limit(Resource::Core, 0).map_err(|err| refused("core files cannot be turned off", err))?;
     if let Some(bytes) = order.file_size {
@@ -140,6 +141,20 @@ fn prepare(order: &LaunchOrder) -> Result<(), String> {
     if !matches!(order.wall, Wall::Bubblewrap { .. }) {
         rustix::thread::set_no_new_privs(true)
             .map_err(|err| refused("privileges cannot be given up", err))?;
+    }
+    Ok(())
+}
+
+/// Closes everything but the three standard streams. What the shell or the service that started the engine had left open would
+/// reach the program otherwise, and what is open already is past every wall.
+fn close_inherited() -> Result<(), String> {
+    let listed =
+        fs::read_dir("/proc/self/fd").map_err(|err| format!("open files cannot be listed: {err}"))?;
+    let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse::<i32>().ok();
+    let open: Vec<i32> = listed.flatten().filter_map(number).collect();
+    for file in open.into_iter().filter(|file| *file > 2) {
+        // The list itself was one of them, and is closed by now.
+        let _closed = nix::unistd::close(file);
     }
     Ok(())
 }

@@ -2,9 +2,6 @@
 //!
 //! The line is split as a shell would split it, but no shell runs it. What its code means for the run is not decided here.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::adapters::process::environment::ChildEnvironment;
 use crate::adapters::process::group::{Ending, GRACE, GroupOrder, GroupReport, Supervisor};
 use crate::adapters::process::output::Captured;
+use crate::adapters::process::tree::write_anew;
 use crate::domain::evidence::{AttemptEvidence, AttemptOutcome, LogRef};
 use crate::domain::signal::{self, Signals};
 use crate::ports::artifact::Artifacts;
@@ -142,7 +140,7 @@ impl CommandWorker {
             .map_err(|err| unavailable(&err))?;
         // The agent gets a copy in its own directory: the artifact is the record and stays the engine's.
         let copy = runtime.join("prompt.md");
-        write_anew(&copy, &order.prompt).map_err(|err| unavailable(&err))?;
+        write_anew(&copy, order.prompt.as_bytes()).map_err(|err| unavailable(&err))?;
         tracing::debug!(run = %order.run, prompt = %prompt.path, "the prompt is written");
         env.insert(PROMPT_FILE.to_owned(), copy.to_string_lossy().into_owned());
         let args: Vec<String> = line.args.into_iter().chain(order.extra_args.iter().cloned()).collect();
@@ -174,15 +172,6 @@ async fn signals(output: Captured) -> Signals {
 /// The files that the operator's own line names, such as the script of an interpreter; an agent may read those.
 fn named_files(args: &[String]) -> Vec<PathBuf> {
     args.iter().map(PathBuf::from).filter(|path| path.is_absolute() && path.is_file()).collect()
-}
-
-/// Writes a file where an agent can write too: never through a link that an earlier attempt may have put there.
-fn write_anew(path: &Path, text: &str) -> io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
-        _ => {}
-    }
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?.write_all(text.as_bytes())
 }
 
 /// Removes the lock that an agent's git leaves when an earlier attempt was killed; the next agent could not commit.

@@ -17,6 +17,7 @@ pub(super) async fn actions(work: &Work<'_>) -> Result<Done, AppError> {
         attempt: work.attempt,
         workspace: work.app.ports.workspace.path(&spec.repo, &work.run.id),
         copy: pending.request.copy.clone(),
+        sha256: pending.request.sha256.clone(),
         protected: vec![super::agent::PLAN_FILE.to_owned(), spec.policy.pipeline.clone()],
         command_mode: spec.policy.command_mode,
         confinement: spec.policy.agent_confinement(),

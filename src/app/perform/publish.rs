@@ -36,7 +36,7 @@ async fn permission(work: &Work<'_>) -> Result<(PushPermit, Option<RequestId>, S
             let run = still_ours(work)?;
             let permit = PushPermit::ordered(&run, work.actor)
                 .ok_or_else(|| refused(&run.id, Some(&run), Rejection::NoChange))?;
-            let message = accepted_because.as_ref().map(|why| format!("pushed without passed checks: {why}"));
+            let message = accepted_because.as_ref().map(|why| format!("pushed on a person's word: {why}"));
             Ok((permit, None, message.unwrap_or_default()))
         }
         Detail::Unattended | Detail::Agent { .. } | Detail::Checks { .. } => {

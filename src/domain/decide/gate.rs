@@ -5,7 +5,6 @@ use subtle::ConstantTimeEq;
 use super::{Ctx, Decision, Rejection};
 use crate::domain::command::Approval;
 use crate::domain::event::{Event, PrApproved, PrRequestCancelled, PrRequested, TokenRefused};
-use crate::domain::evidence::CheckOutcome;
 use crate::domain::gate::{CancelReason, Drift, Gate, MAX_WRONG_TOKENS, PrRequest};
 use crate::domain::id::{Digest, RequestId};
 use crate::domain::run::Run;
@@ -28,7 +27,7 @@ pub(super) fn request_events(run: &Run, request: &PrRequest, person: bool) -> Re
         return Err(Rejection::NotTheChange);
     }
     let accepted = person && request.card.accepted_because.is_some();
-    if run.evidence() != Some(CheckOutcome::Passed) && !accepted {
+    if !run.is_proven() && !accepted {
         return Err(Rejection::NoEvidence);
     }
     if request.card.blocking > 0 && !accepted {

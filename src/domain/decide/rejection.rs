@@ -40,8 +40,8 @@ pub enum Rejection {
     /// The request is about another commit than the captured one.
     #[error("the request is about another commit than the captured one")]
     NotTheChange,
-    /// The checks did not pass on the commit.
-    #[error("no passed check is on record for the commit")]
+    /// The checks did not pass on the commit, or fewer did than the run's rules ask for.
+    #[error("no passed check is on record for the commit, or fewer than the run asks for")]
     NoEvidence,
     /// The change has findings that a person has to accept.
     #[error("{count} blocking findings are on record for the commit")]

@@ -11,7 +11,7 @@ use crate::domain::state::State;
 use crate::domain::verdict::on_preflight;
 use crate::domain::verification::PinnedSpec;
 
-/// Only a person changes what a run is judged by.
+/// Only a person changes what a run is judged by; what another contract said is void then, and so is a request that rests on it.
 pub(super) fn pin(run: &Run, spec: Option<&PinnedSpec>, ctx: &Ctx) -> Result<Decision, Rejection> {
     if !ctx.actor.is_person() {
         return Err(Rejection::NotAPerson { command: "pin the verification contract" });
@@ -19,7 +19,11 @@ pub(super) fn pin(run: &Run, spec: Option<&PinnedSpec>, ctx: &Ctx) -> Result<Dec
     if run.verify_spec.as_ref() == spec {
         return Ok(Decision::nothing());
     }
-    legal(run, vec![VerifySpecPinned { spec: spec.cloned() }.into()], "pin the verification contract")
+    steer::no_push_under_way(run)?;
+    // The first event carries the caller's key.
+    let mut events: Vec<Event> = vec![VerifySpecPinned { spec: spec.cloned() }.into()];
+    events.extend(super::withdraw(run));
+    legal(run, events, "pin the verification contract")
 }
 
 /// Records the login, and sends a run on that waits for nothing else.

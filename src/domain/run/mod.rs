@@ -236,6 +236,12 @@ impl Run {
         (report.head_sha == *head).then(|| report.outcome())
     }
 
+    /// Says whether the newest captured change passed its checks, and as many of them as the run's rules ask for.
+    pub fn is_proven(&self) -> bool {
+        let enough = |report: &CheckReport| report.evidence() >= self.spec.policy.min_checks;
+        self.evidence() == Some(CheckOutcome::Passed) && self.checks.as_ref().is_some_and(enough)
+    }
+
     /// Says whether requested actions can be carried out: nobody has to grant them, or a person did.
     pub fn actions_are_due(&self) -> bool {
         self.actions.as_ref().is_some_and(|pending| match pending.granted {
@@ -288,6 +294,8 @@ impl Run {
             Event::WorkspacePrepared(body) => self.prepared = Some(body.prepared.clone()),
             Event::VerifySpecPinned(body) => {
                 self.verify_spec.clone_from(&body.spec);
+                // What another contract said proves nothing by this one.
+                self.checks = None;
                 self.auth_granted = false;
             }
             Event::AuthGranted(_) => self.auth_granted = true,

@@ -25,7 +25,7 @@ pub(super) struct Args {
     /// The commit's title [default: made from project and changes]
     #[arg(long, value_name = "TITLE")]
     commit_title: Option<String>,
-    /// Push although nothing was found to check with, for this reason; failed checks are never accepted
+    /// Push although nothing was found to check with, or findings stand against it, for this reason; failed checks are never accepted
     #[arg(long, value_name = "REASON")]
     accept_missing_evidence: Option<String>,
 }
@@ -47,8 +47,9 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     };
     let ui = &session.ui;
     let spinner = ui.spinner("committing, checking, pushing");
-    let run =
-        runtime::block_on(async |stop| app.finish(&args.run.run_id, &order, &session.actor, &stop).await)?;
+    let run = runtime::block_on(async |stop| {
+        Box::pin(app.finish(&args.run.run_id, &order, &session.actor, &stop)).await
+    })?;
     drop(spinner);
     let head = run.change.as_ref().map(|change| &change.head_sha);
     let Some(pushed) = run.pushed.as_ref().filter(|pushed| Some(&pushed.sha) == head) else {

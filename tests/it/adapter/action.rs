@@ -9,6 +9,7 @@ use std::time::Duration;
 use agentpr::adapters::action::ActionRunner;
 use agentpr::domain::action::{ActionKind, ActionResult, Risk, assumed_risk, needs_person};
 use agentpr::domain::confine::ProcessLimits;
+use agentpr::domain::evidence::LogRef;
 use agentpr::domain::id::{AttemptNo, RunId};
 use agentpr::domain::policy::CommandMode;
 use agentpr::ports::action::{ActionOrder, Actions};
@@ -46,18 +47,22 @@ impl Bench {
         wall: Duration,
     ) -> Result<Vec<ActionResult>, String> {
         let text = format!("version: 1\nactions:\n{actions}");
-        let copy = self.world.artifacts.write(&self.run, "actions.yml", text.as_bytes()).unwrap().path;
-        let order = ActionOrder {
+        let kept = self.world.artifacts.write(&self.run, "actions.yml", text.as_bytes()).unwrap();
+        self.actions.run(&self.order(kept, wall), &ignore, stop).await
+    }
+
+    fn order(&self, kept: LogRef, wall: Duration) -> ActionOrder {
+        ActionOrder {
             run: self.run.clone(),
             attempt: AttemptNo(3),
             workspace: self.workspace.clone(),
-            copy,
+            copy: kept.path,
+            sha256: kept.sha256,
             protected: vec!["PLAN.md".to_owned(), "pipeline.yml".to_owned(), "ci".to_owned()],
             command_mode: CommandMode::Safe,
             confinement: open(),
             limits: ProcessLimits::wall(wall),
-        };
-        self.actions.run(&order, &ignore, stop).await
+        }
     }
 
     /// The word a request with one action is refused by when it is read.
@@ -255,4 +260,16 @@ async fn f16_only_the_copy_is_carried_out_and_an_unreadable_one_runs_nothing() {
     assert!(why.contains("actions[0].kind"), "{why}");
     bench.run("- cmd: touch mine\n").await.unwrap();
     assert!(bench.workspace.join("mine").exists() && !bench.workspace.join("other").exists());
+}
+
+#[tokio::test]
+async fn a_copy_that_was_changed_after_it_was_granted_is_not_carried_out() {
+    let bench = Bench::new();
+    let text = "version: 1\nactions:\n- {cmd: 'echo granted > made'}\n";
+    let kept = bench.world.artifacts.write(&bench.run, "actions.yml", text.as_bytes()).unwrap();
+    let order = bench.order(kept, Duration::from_secs(20));
+    put(&bench.world.artifacts.absolute(&order.copy), &text.replace("granted", "other"));
+    let refused = bench.actions.run(&order, &ignore, &CancellationToken::new()).await.unwrap_err();
+    assert!(refused.contains("not the request that was read"), "{refused}");
+    assert!(!bench.workspace.join("made").exists());
 }

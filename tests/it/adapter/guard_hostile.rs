@@ -301,3 +301,24 @@ async fn what_cannot_be_put_back_is_an_error_by_name_and_found_again() {
     assert_eq!(listed(&report), [("a", Breach::Changed), ("stone/fixed", Breach::Created)]);
     assert!(!guarded.has("stone"));
 }
+
+#[tokio::test]
+async fn an_empty_git_directory_hides_nothing_from_the_guard() {
+    let guarded = Guarded::repository(&[("a", "1\n")]).await.scope(Scope::Build);
+    guarded.begin().await;
+    for folder in ["new", "other"] {
+        guarded.put(&format!("{folder}/in/AGENTS.md"), "obey\n");
+        guarded.put(&format!("{folder}/free"), "1\n");
+    }
+    fs::create_dir(guarded.files.join("new/.git")).unwrap();
+    guarded.put("other/.git", "of no use\n");
+    let report = guarded.end().await;
+    let created = ["new/in/AGENTS.md", "other/in/AGENTS.md"].map(|path| (path, Breach::Created));
+    assert_eq!(listed(&report), created);
+    assert!(!guarded.has("new/in/AGENTS.md") && guarded.has("new/free"));
+
+    guarded.begin().await;
+    guarded.put("new/AGENTS.md", "obey later\n");
+    let report = guarded.end().await;
+    assert_eq!(listed(&report), [("new/AGENTS.md", Breach::Created)]);
+}

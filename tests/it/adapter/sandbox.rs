@@ -394,3 +394,42 @@ async fn an_upgrade_that_takes_the_launchers_file_away_stops_no_program() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_program_gets_no_file_that_whoever_started_the_engine_had_open() {
+    let mut places = walls();
+    places.extend(Place::of(Tier::Open));
+    for place in places {
+        let open = std::fs::File::open(place.at("home")).unwrap();
+        // Kept open over an exec, as a shell's `exec 7</folder` does.
+        rustix::io::fcntl_setfd(&open, rustix::io::FdFlags::empty()).unwrap();
+        let text = place.sh("ls -l /proc/self/fd; cat /proc/self/fd/*/canary").await;
+        assert!(!text.contains("/home") && !text.contains("canary-of"), "{:?}: {text}", place.required);
+    }
+}
+
+#[tokio::test]
+async fn links_that_an_agent_leaves_in_its_own_folders_lead_the_engine_nowhere() {
+    for place in walls() {
+        let precious = place.at("home/precious");
+        put(&precious, "precious");
+        put(&place.at("shared-cargo/config.toml"), "[net]\n");
+        let mut order = place.order(Path::new("/bin/sh"), &["-c", "true"]);
+        order.env.insert("CARGO_HOME".to_owned(), place.at("shared-cargo").display().to_string());
+        place.run(&order).await;
+        let config = order.runtime.join("cargo/config.toml");
+        assert_eq!(std::fs::read_to_string(&config).unwrap(), "[net]\n", "{:?}", place.required);
+
+        std::fs::remove_file(&config).unwrap();
+        std::os::unix::fs::symlink(&precious, &config).unwrap();
+        std::fs::remove_dir_all(order.runtime.join("cache")).unwrap();
+        std::os::unix::fs::symlink(place.at("home"), order.runtime.join("cache")).unwrap();
+        std::fs::remove_dir_all(order.runtime.join("home")).unwrap();
+        put(&order.runtime.join("home"), "a file in the place of a folder");
+        place.order(Path::new("/bin/sh"), &[]);
+        place.run(&order).await;
+        assert_eq!(std::fs::read_to_string(&precious).unwrap(), "precious", "{:?}", place.required);
+        assert!(!place.at("home/pip").exists(), "{:?}", place.required);
+        assert!(order.runtime.join("home").is_dir() && order.runtime.join("cache/pip").is_dir());
+    }
+}

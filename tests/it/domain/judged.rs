@@ -318,3 +318,26 @@ fn a_person_who_sends_a_failed_run_on_starts_the_count_of_retries_anew() {
     story.person(Command::Retry { target: None });
     assert_eq!(story.run().retries, 0);
 }
+
+#[test]
+fn another_contract_voids_what_was_judged_and_the_request_that_rests_on_it() {
+    let mut story = in_state(LocalValidating);
+    story.step(&Actor::engine(), Step::Checks, checked(CheckOutcome::Passed, Vec::new()));
+    assert_eq!(story.due(), Due::Perform(Step::PrRequest));
+    story.step(&Actor::engine(), Step::PrRequest, StepOutcome::Requested(Box::new(request(1, 1))));
+    assert!(matches!(story.run().gate, Gate::Open { .. }));
+    story.person(Command::PinVerifySpec { spec: Some(spec()) });
+    assert!(matches!(story.run().gate, Gate::Cancelled { .. }));
+    assert_eq!(story.run().evidence(), None);
+    let again = Command::RequestPr { request: Box::new(request(1, 1)) };
+    assert_eq!(story.refused(person(), again), "missing_test_evidence");
+}
+
+#[test]
+fn a_pause_is_no_way_around_findings() {
+    let mut story = in_state(LocalValidating);
+    let outcome = checked(CheckOutcome::Passed, vec![found(Severity::Blocking)]);
+    story.step(&Actor::engine(), Step::Checks, outcome);
+    story.person(Command::Pause).person(Command::Resume { target: None });
+    assert_eq!((story.state(), story.due()), (NeedsHumanReview, Due::Wait(Wait::Person)));
+}

@@ -1,13 +1,23 @@
 //! Work that is judged, seen from the engine: the guard, the look at the objects, actions, checkpoints and reports.
 
+use agentpr::app::contract::PinOrder;
+use agentpr::app::execute::By;
+use agentpr::app::finish::Finish;
 use agentpr::app::report::RUNTIME_REPORT;
+use agentpr::app::submit::RunOrder;
 use agentpr::domain::command::Command;
 use agentpr::domain::event::Event;
+use agentpr::domain::evidence::{CheckReport, CheckSource};
 use agentpr::domain::guard::Breach;
-use agentpr::domain::id::AttemptNo;
+use agentpr::domain::id::{AttemptNo, CommitSha, IdempotencyKey};
 use agentpr::domain::next::Wait;
-use agentpr::domain::policy::{Finding, Severity};
+use agentpr::domain::pipeline::Problem;
+use agentpr::domain::policy::{Finding, Policy, Severity};
 use agentpr::domain::state::State;
+use agentpr::ports::check::{CheckOrder, Checks, ChecksError, Contract};
+use agentpr::ports::verify::{OnProgress, TreeOrder, TreeReport, Verifier};
+use agentpr::ports::worker::OnStart;
+use tokio_util::sync::CancellationToken;
 
 use super::Scene;
 use crate::harness::world::AgentDoes;
@@ -198,4 +208,124 @@ async fn a_contract_that_cannot_be_read_stops_the_run_before_an_agent_starts() {
     );
     assert!(scene.world.prompts().is_empty());
     assert!(driven.run.reason.message.contains("`version`: missing"), "{}", driven.run.reason.message);
+}
+
+fn by_hand(accept: Option<&str>) -> Finish {
+    Finish {
+        changes: "accept trailing commas".to_owned(),
+        project: None,
+        commit_title: None,
+        accept_missing_evidence: accept.map(str::to_owned),
+    }
+}
+
+#[tokio::test]
+async fn a_push_by_hand_of_blocking_findings_needs_a_persons_word() {
+    let scene = Scene::new();
+    scene.world.scan_finds(&[secret()]);
+    let run = scene.submit("r1");
+    scene.app.drive(&run, &scene.stop).await.unwrap();
+    let refused =
+        Box::pin(scene.app.finish(&run, &by_hand(None), &Scene::person(), &scene.stop)).await.unwrap_err();
+    assert_eq!(refused.to_string(), "1 blocking findings are on record for the commit");
+    assert!(scene.world.pushes().is_empty());
+    let order = by_hand(Some("a test vector"));
+    Box::pin(scene.app.finish(&run, &order, &Scene::person(), &scene.stop)).await.unwrap();
+    assert_eq!(scene.world.pushes().len(), 1);
+}
+
+#[tokio::test]
+async fn fewer_checks_than_the_run_asks_for_open_no_gate() {
+    let scene = Scene::new();
+    let policy = Policy { min_checks: 2, ..Policy::default() };
+    let order = RunOrder { policy: Some(policy), ..Scene::order("r1") };
+    let run = scene.app.submit(order, &Scene::person(), None).unwrap().run.id;
+    let driven = scene.app.drive(&run, &scene.stop).await.unwrap();
+    assert_eq!(driven.run.reason.code, "insufficient_test_evidence");
+    let missing = "no passed check is on record for the commit, or fewer than the run asks for";
+    let text = agentpr::app::gate::PrText::default();
+    let refused = scene.app.request_pr(&run, &text, &Scene::person()).await.unwrap_err();
+    assert_eq!(refused.to_string(), missing);
+    let refused =
+        Box::pin(scene.app.finish(&run, &by_hand(None), &Scene::person(), &scene.stop)).await.unwrap_err();
+    assert_eq!(refused.to_string(), missing);
+    assert!(scene.world.pushes().is_empty());
+}
+
+/// A terminal at which logins pass; it keeps the commits that were checked out for them.
+#[derive(Default)]
+struct Terminal(std::sync::Mutex<Vec<CommitSha>>);
+
+#[async_trait::async_trait]
+impl Checks for Terminal {
+    async fn run(
+        &self,
+        order: &CheckOrder,
+        _: OnStart<'_>,
+        _: &CancellationToken,
+    ) -> Result<CheckReport, ChecksError> {
+        self.0.lock().unwrap().push(order.head_sha.clone());
+        Ok(CheckReport::empty(order.head_sha.clone(), CheckSource::Contract))
+    }
+
+    fn read_contract(&self, _: &[u8]) -> Result<Contract, Vec<Problem>> {
+        Ok(Contract::default())
+    }
+}
+
+#[async_trait::async_trait]
+impl Verifier for Terminal {
+    async fn verify(
+        &self,
+        _: &TreeOrder,
+        _: OnProgress<'_>,
+        _: &CancellationToken,
+    ) -> Result<TreeReport, ChecksError> {
+        Err(ChecksError::Stopped)
+    }
+
+    async fn log_in(
+        &self,
+        order: &CheckOrder,
+        started: OnStart<'_>,
+        _: OnProgress<'_>,
+        stop: &CancellationToken,
+    ) -> Result<CheckReport, ChecksError> {
+        self.run(order, started, stop).await
+    }
+}
+
+#[tokio::test]
+async fn a_login_runs_nothing_an_agent_wrote() {
+    let scene = Scene::new();
+    scene.world.has_contract("version: 1 interactive");
+    let run = scene.submit("r1");
+    let driven = scene.app.drive(&run, &scene.stop).await.unwrap().run;
+    let terminal = Terminal::default();
+    scene.app.log_in(&terminal, &run, &Scene::person(), &|_| {}, &scene.stop).await.unwrap();
+    let (base, change) = (driven.prepared.unwrap().base_sha, driven.change.unwrap().head_sha);
+    assert_ne!(base, change);
+    assert_eq!(*terminal.0.lock().unwrap(), [base]);
+}
+
+#[tokio::test]
+async fn a_repeated_key_pins_and_grants_once() {
+    let scene = Scene::new();
+    scene.world.asks_for_actions(&[None, Some(("high", true))]);
+    scene.world.checks_pass(&[false]);
+    let run = scene.submit("r1");
+    let driven = scene.app.drive(&run, &scene.stop).await.unwrap();
+    assert_eq!(driven.run.reason.code, "high_risk_action");
+    let key =
+        |key: &str| By { actor: Scene::person(), key: Some(IdempotencyKey::new(key).unwrap()), fence: None };
+    let grant = Command::DecideActions { granted: true };
+    let order = PinOrder::File { name: "mine.yml".to_owned(), bytes: b"version: 1".to_vec() };
+    for is_duplicate in [false, true] {
+        let granted = scene.app.execute(&run, &grant, &key("a")).unwrap();
+        assert_eq!(granted.is_duplicate(), is_duplicate);
+        let pinned = scene.app.pin_contract(&run, &order, &key("b")).await.unwrap();
+        assert_eq!(pinned.is_duplicate(), is_duplicate);
+    }
+    let denied = scene.app.execute(&run, &Command::DecideActions { granted: false }, &key("a"));
+    assert!(matches!(denied, Err(agentpr::app::AppError::KeyConflict { .. })));
 }

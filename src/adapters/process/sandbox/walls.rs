@@ -8,7 +8,7 @@ use super::plan::Plan;
 use super::{Sandbox, bubblewrap};
 use crate::adapters::process::landlock::Rules;
 use crate::adapters::process::launch::Wall;
-use crate::adapters::process::tree::private_dir;
+use crate::adapters::process::tree::{private_dir_below, write_anew};
 use crate::domain::confine::{Confinement, SandboxMode, Tier};
 
 /// Where one program works, and what it may do there.
@@ -103,13 +103,13 @@ pub(in crate::adapters::process) fn own_caches(
     for (variable, folder) in [("CARGO_HOME", "cargo"), ("GOPATH", "go")] {
         let Some(shared) = env.get(variable).map(PathBuf::from) else { continue };
         let own = runtime.join(folder);
-        if shared.starts_with(runtime) || private_dir(&own).is_err() {
+        if shared.starts_with(runtime) || private_dir_below(runtime, &own).is_err() {
             continue;
         }
         for file in ["config.toml", "config"] {
             if let Ok(text) = fs::read(shared.join(file)) {
                 // Without it the tool asks its default registry, and says so.
-                let _refused = fs::write(own.join(file), text);
+                let _refused = write_anew(&own.join(file), &text);
             }
         }
         env.insert(variable.to_owned(), own.to_string_lossy().into_owned());

@@ -39,6 +39,9 @@ enum Part {
     Known,
     /// Only what is named, as the folder is ignored.
     Named,
+    /// Only what is protected, as the folder says that it is a repository of its own. Git may see that otherwise, and then
+    /// what is in it belongs to the change.
+    Protected,
     /// All.
     All,
     /// The git directory.
@@ -69,23 +72,24 @@ impl Walk<'_> {
                 }
                 continue;
             }
-            if inner == Part::Named && depth < MAX_DEPTH {
+            if matches!(inner, Part::Named | Part::Protected) && depth < MAX_DEPTH {
                 let opened = enter(folder, &name)?;
                 self.folder(opened.as_fd(), &full.0, inner, depth + 1)?;
                 continue;
             }
             let was = self.was(&full);
             let is_git_of_its_own = name == b".git" && text != ".git";
-            if is_git_of_its_own || depth >= MAX_DEPTH || was == Some(Kind::Closed) {
+            if is_git_of_its_own || depth >= MAX_DEPTH {
                 entry.kind = Kind::Closed;
                 self.seen.entries.insert(full, entry);
                 continue;
             }
             let opened = enter(folder, &name)?;
-            if inner != Part::Git && was != Some(Kind::Folder) && stat_at(opened.as_fd(), b".git")?.is_some()
-            {
+            let has_git = || Ok::<_, io::Error>(stat_at(opened.as_fd(), b".git")?.is_some());
+            if was == Some(Kind::Closed) || (inner != Part::Git && was != Some(Kind::Folder) && has_git()?) {
                 entry.kind = Kind::Closed;
-                self.seen.entries.insert(full, entry);
+                self.seen.entries.insert(full.clone(), entry);
+                self.folder(opened.as_fd(), &full.0, Part::Protected, depth + 1)?;
                 continue;
             }
             // Its mode may have been changed to look into it.
@@ -119,6 +123,9 @@ impl Walk<'_> {
                 self.rules.may_hold_forced(text).then_some(Part::Named)
             }
             Part::Visible | Part::Known => None,
+            Part::Protected if text.ends_with("/.git") => None,
+            Part::Protected if self.rules.forces(text) => Some(Part::All),
+            Part::Protected => is_folder.then_some(Part::Protected),
             Part::Named if self.rules.forces_in_ignored(text) => Some(Part::All),
             Part::Named if is_folder => self.rules.may_hold_forced(text).then_some(Part::Named),
             Part::Named => None,

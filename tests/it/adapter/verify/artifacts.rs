@@ -88,6 +88,15 @@ async fn fsm_51_programs_that_are_missing_are_written_down_as_absent() {
 }
 
 #[tokio::test]
+async fn programs_are_not_asked_for_their_version_in_the_repository() {
+    let site = Site::new().with_program("kubectl", "#!/bin/sh\npwd\n");
+    let seen = site.verify("tests: {cmd: 'true'}").await;
+    let text = std::fs::read_to_string(seen.artifacts.join("versions.json")).unwrap();
+    let versions: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(versions["tools"]["kubectl"]["stdout"], "/");
+}
+
+#[tokio::test]
 async fn fsm_52_the_folder_of_artifacts_is_hidden_from_git_in_this_clone_alone() {
     let site = Site::new();
     site.put("a", "1\n");

@@ -228,7 +228,12 @@ impl Checks for World {
 
     fn read_contract(&self, bytes: &[u8]) -> Result<Contract, Vec<Problem>> {
         if bytes.starts_with(b"version: 1") {
-            return Ok(Contract::default());
+            let mut contract = Contract::default();
+            if bytes.ends_with(b"interactive") {
+                contract.pipeline.auth.interactive = true;
+                contract.pipeline.auth.commands.cmds.push("log in".to_owned());
+            }
+            return Ok(contract);
         }
         let (path, message) = ("version".to_owned(), "missing".to_owned());
         Err(vec![Problem { path, place: Place::default(), message }])
