@@ -5,6 +5,7 @@ mod demo;
 mod documents;
 mod gate;
 mod iteration;
+mod leak;
 mod neighbours;
 mod quick_start;
 mod terminal;
