@@ -189,7 +189,7 @@ impl Story {
     }
 
     /// A run that fails its check, repairs it, and is stopped by what is in its change.
-    fn to_the_gate(&mut self, agent: &str) {
+    fn drive(&mut self, agent: &str) {
         let order =
             ["submit", "--owner", "acme", "--repo", "parser", "--run-id", "r1", "--check", "sh check.sh"];
         let task = format!("Say 42 {MARKER}");
@@ -437,7 +437,7 @@ fn two_hundred_secrets_are_in_no_database_no_file_and_no_word() {
     // While somebody reads, the write-ahead log stays.
     let reader = SqliteStore::open_read_only(&story.sandbox.db()).unwrap();
     let agent = story.agent();
-    story.to_the_gate(&agent);
+    story.drive(&agent);
     story.around(&agent);
     story.in_place();
 
