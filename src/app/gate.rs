@@ -163,6 +163,8 @@ impl App {
             None => self.ports.redaction.masked(&default_body(run)).into_owned(),
         };
         self.refuse_secret("title of the pull request", &title)?;
+        // The card's digest is over these words: masked in the log, they would never fit it again.
+        self.refuse_secret("reason", text.accepted_because.as_deref().unwrap_or_default())?;
         let card = self.card(run, text.accepted_because.clone()).await?;
         let binding = self.facts(run, &title, &body, &card).await?;
         let id = RequestId::new(self.random_digits(REQUEST_DIGITS)?)?;
