@@ -1,6 +1,7 @@
 //! The composition root: the one place that knows every adapter, and hands them to the app.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
 use crate::adapters::action::ActionRunner;
 use crate::adapters::artifact::ArtifactStore;
@@ -25,8 +26,8 @@ use crate::adapters::store::sqlite::SqliteStore;
 use crate::adapters::worker::Workers;
 use crate::adapters::workspace::{CHANGE_CAP, GitWorkspace, WorkspaceSettings};
 use crate::app::verify::Verifier;
-use crate::app::{App, AppError, OperatorNotifier, Ports, Settings};
-use crate::config::{Config, Origin};
+use crate::app::{App, AppError, Masking, OperatorNotifier, Ports, Settings};
+use crate::config::{Config, Environment, Origin};
 use crate::surfaces::cli::{Access, Wire};
 
 /// Wires this machine's adapters.
@@ -47,7 +48,8 @@ impl Wire for Wiring {
         let git = Git::new(parent);
         let control = ControlRepos::new(data_dir.clone(), git.clone());
         let remotes = Remotes::new(absolute(&config.forge_root.value)?);
-        let artifacts = Arc::new(ArtifactStore::new(data_dir.join("artifacts")));
+        let redactor = redactor(config);
+        let artifacts = Arc::new(ArtifactStore::new(data_dir.join("artifacts"), redactor.clone()));
         let environment = ChildEnvironment::new(data_dir.clone(), parent, overrides(config)?);
         let looked_at = ProbeSettings {
             search_path: std::env::split_paths(&config.search_path).collect(),
@@ -56,7 +58,7 @@ impl Wire for Wiring {
             db: absolute(&config.db.value)?,
             config_file: config.file.value.clone(),
         };
-        let supervisor = supervisor(config, [&data_dir, &workspace_root]);
+        let supervisor = supervisor(config, [&data_dir, &workspace_root], redactor.clone());
         let workspace = WorkspaceSettings {
             data_dir,
             workspace_root: workspace_root.clone(),
@@ -69,6 +71,7 @@ impl Wire for Wiring {
             store,
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(SystemRandom),
+            redaction: Arc::new(redactor),
             probe: Arc::new(SystemProbe::new(looked_at, supervisor.sandbox().clone())),
             workspace: Arc::new(GitWorkspace::new(workspace, remotes.clone(), control.clone())),
             worker: Arc::new(Workers::new(
@@ -101,12 +104,17 @@ impl Wire for Wiring {
         Ok(App::new(ports, settings))
     }
 
+    fn masking(&self, config: &Config) -> Arc<dyn Masking> {
+        Arc::new(redactor(config))
+    }
+
     fn verifier(&self, config: &Config) -> Result<Arc<dyn Verifier>, AppError> {
         let data_dir = absolute(&config.data_dir.value)?;
         let workspace_root = absolute(&config.workspace_root.value)?;
-        let supervisor = supervisor(config, [&data_dir, &workspace_root]);
+        let redactor = redactor(config);
+        let supervisor = supervisor(config, [&data_dir, &workspace_root], redactor.clone());
         let control = ControlRepos::new(data_dir.clone(), Git::new(&config.parent_env));
-        let artifacts = Arc::new(ArtifactStore::new(data_dir.join("artifacts")));
+        let artifacts = Arc::new(ArtifactStore::new(data_dir.join("artifacts"), redactor));
         let environment = ChildEnvironment::new(data_dir, &config.parent_env, overrides(config)?);
         Ok(Arc::new(CheckRunner::new(environment, control, artifacts, supervisor)))
     }
@@ -114,7 +122,7 @@ impl Wire for Wiring {
 
 /// Puts the supervisor of agents and checks together. What is hidden from them: the operator's home and what is the engine's
 /// own, its settings in the system's folder included.
-fn supervisor(config: &Config, own: [&std::path::PathBuf; 2]) -> Supervisor {
+fn supervisor(config: &Config, own: [&std::path::PathBuf; 2], redactor: Redactor) -> Supervisor {
     let home = config.parent_env.get("HOME").map(std::path::PathBuf::from);
     let system = std::path::PathBuf::from("/etc/agentpr");
     let hidden =
@@ -124,9 +132,23 @@ fn supervisor(config: &Config, own: [&std::path::PathBuf; 2]) -> Supervisor {
         hidden,
         readable: config.sandbox_readable.value.clone(),
     };
-    let redactor = Redactor::new(secrets_of(&config.parent_env));
     // The kernel's own link to this program; it holds even after an upgrade took the file's place.
     Supervisor::new("/proc/self/exe".into(), Sandbox::new(settings), redactor)
+}
+
+/// Knows the secrets of this process's environment.
+fn redactor(config: &Config) -> Redactor {
+    Redactor::new(secrets_of(&config.parent_env))
+}
+
+/// Masks what goes to the operator's logs. Nothing is prepared before the first line, for most calls write none.
+pub fn log_mask(environment: &Environment) -> impl Fn(&str) -> String + Send + Sync + 'static {
+    let environment: BTreeMap<String, String> = environment
+        .iter()
+        .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())))
+        .collect();
+    let redactor = LazyLock::new(move || Redactor::new(secrets_of(&environment)));
+    move |line| redactor.text(line)
 }
 
 fn open_store(config: &Config, access: Access) -> Result<SqliteStore, AppError> {

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest as _, Sha256};
 
+use crate::adapters::process::redact::Redactor;
 use crate::adapters::process::tree::{private_dir, remove_tree};
 use crate::domain::evidence::LogRef;
 use crate::domain::id::{Digest, RunId};
@@ -20,13 +21,15 @@ use crate::ports::artifact::{ArtifactError, Artifacts};
 #[derive(Debug)]
 pub struct ArtifactStore {
     root: PathBuf,
+    redactor: Redactor,
     written: AtomicU64,
 }
 
 impl ArtifactStore {
-    /// Keeps files below `root`, an absolute path; nothing is made before the first file.
-    pub fn new(root: PathBuf) -> Self {
-        Self { root, written: AtomicU64::new(0) }
+    /// Keeps files below `root`, an absolute path; nothing is made before the first file. What `redactor` finds is in none of
+    /// them.
+    pub fn new(root: PathBuf, redactor: Redactor) -> Self {
+        Self { root, redactor, written: AtomicU64::new(0) }
     }
 
     fn write_whole(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -49,6 +52,7 @@ impl Artifacts for ArtifactStore {
         let name_path = relative(name).map_err(failed)?;
         let relative = Path::new(run.as_str()).join(name_path);
         let path = self.root.join(&relative);
+        let bytes = &self.redactor.bytes(bytes);
         self.write_whole(&path, bytes).map_err(|source| ArtifactError { action: "write", path, source })?;
         let sha256 =
             Digest::new(hex::encode(Sha256::digest(bytes))).map_err(|err| failed(io::Error::other(err)))?;

@@ -49,7 +49,7 @@ impl App {
     /// The copy is durable when this returns; the same bytes give the same copy.
     ///
     /// # Errors
-    /// [`AppError::Contract`] with every problem; the workspace's when the commit cannot be read; the artifacts'.
+    /// [`AppError::Contract`] with every problem; [`AppError::Secret`]; the workspace's when the commit cannot be read; the artifacts'.
     pub async fn contract_at_base(
         &self,
         run: &Run,
@@ -101,6 +101,8 @@ impl App {
 
     fn copy_contract(&self, run: &RunId, origin: String, bytes: &[u8]) -> Result<PinnedSpec, AppError> {
         self.read_contract(&origin, bytes)?;
+        // The copy must be the very bytes that were judged, so nothing in it can be masked.
+        self.refuse_secret(&format!("verification contract `{origin}`"), &String::from_utf8_lossy(bytes))?;
         // Named by its bytes: the copy an older event names is never written over with others.
         let digest: String = hex::encode(Sha256::digest(bytes)).chars().take(12).collect();
         let kept = self.ports.artifacts.write(run, &format!("pipeline-{digest}.yml"), bytes)?;

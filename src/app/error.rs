@@ -49,6 +49,12 @@ pub enum AppError {
     /// What was given makes no sense.
     #[error("{0}")]
     Invalid(String),
+    /// A secret stands where it would be kept for ever; it is not repeated.
+    #[error("there is a secret in {place}, and what is said here is kept for ever")]
+    Secret {
+        /// Where.
+        place: String,
+    },
     /// A verification contract that cannot be carried out.
     #[error("the verification contract `{origin}` has {}:{}", counted(problems), listed(problems))]
     Contract {

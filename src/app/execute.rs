@@ -1,5 +1,6 @@
 //! Decide, append, fold: the one way an event comes into being.
 
+use super::clean::cleaned;
 use super::{App, AppError};
 use crate::crash_point;
 use crate::domain::actor::Actor;
@@ -82,6 +83,9 @@ impl App {
     /// [`AppError::Refused`] with the domain's reason (its trace, if any, is recorded then), [`AppError::KeyConflict`], or
     /// the store's.
     pub fn execute(&self, run_id: &RunId, command: &Command, by: &By) -> Result<Executed, AppError> {
+        if let Some(key) = &by.key {
+            self.refuse_secret("idempotency key", key.as_str())?;
+        }
         for _ in 0..ROUNDS {
             let run = self.find(run_id)?;
             if let Some(executed) = self.repeated(run.as_ref(), run_id, command, by)? {
@@ -91,7 +95,11 @@ impl App {
             let ctx = Ctx { now: now.clone(), actor: by.actor.clone() };
             let decision = decide(run.as_ref(), command, &ctx)
                 .map_err(|rejection| refused(run_id, run.as_ref(), rejection))?;
-            if decision.events.is_empty() {
+            let decided = decision.events.into_iter();
+            let events: Vec<Event> = decided
+                .map(|event| cleaned(event, self.ports.redaction.as_ref()))
+                .collect::<Result<_, _>>()?;
+            if events.is_empty() {
                 let run = run.ok_or_else(|| AppError::NoSuchRun(run_id.clone()))?;
                 return Ok(Executed { run, events: Vec::new() });
             }
@@ -103,7 +111,7 @@ impl App {
                 at: now.wall,
                 cause: run.as_ref().map(|run| run.last_seq),
                 key: by.key.clone(),
-                events: with_states(run.as_ref(), run_id, decision.events, now.wall)?,
+                events: with_states(run.as_ref(), run_id, events, now.wall)?,
             };
             crash_point::pass("before_append");
             let events = match self.ports.store.append(&append) {

@@ -2,6 +2,8 @@
 //!
 //! The rules are the domain's. This file computes what they are applied to, just before they are applied.
 
+use std::borrow::Cow;
+
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +19,7 @@ use crate::domain::id::{Digest, RequestId, RunId};
 use crate::domain::next::{Due, next};
 use crate::domain::policy::Severity;
 use crate::domain::run::Run;
+use crate::domain::secret::redacted;
 use crate::ports::store::StoreError;
 
 /// Crockford's base 32: no letter that reads like a digit, in any font on any phone.
@@ -117,12 +120,16 @@ impl App {
             .await?;
         let blocking = findings.iter().filter(|finding| finding.severity == Severity::Blocking).count();
         findings.truncate(CARD_PATHS);
+        for finding in &mut findings {
+            finding.path = named(std::mem::take(&mut finding.path));
+            finding.detail = named(std::mem::take(&mut finding.detail));
+        }
         let mut paths = inspection.paths;
         paths.truncate(CARD_PATHS);
         Ok(PolicyReport {
             stat: inspection.stat,
-            paths,
-            protected: inspection.protected,
+            paths: paths.into_iter().map(named).collect(),
+            protected: inspection.protected.into_iter().map(named).collect(),
             checks: run.evidence(),
             accepted_because,
             findings,
@@ -148,7 +155,16 @@ impl App {
         if title.trim().is_empty() || title.contains(['\n', '\r', '\0']) {
             return Err(AppError::Invalid("a pull request needs a title of one line".to_owned()));
         }
-        let body = text.body.clone().unwrap_or_else(|| default_body(run));
+        let body = match &text.body {
+            Some(body) => {
+                self.refuse_secret("body of the pull request", body)?;
+                body.clone()
+            }
+            None => self.ports.redaction.masked(&default_body(run)).into_owned(),
+        };
+        self.refuse_secret("title of the pull request", &title)?;
+        // The card's digest is over these words: masked in the log, they would never fit it again.
+        self.refuse_secret("reason", text.accepted_because.as_deref().unwrap_or_default())?;
         let card = self.card(run, text.accepted_because.clone()).await?;
         let binding = self.facts(run, &title, &body, &card).await?;
         let id = RequestId::new(self.random_digits(REQUEST_DIGITS)?)?;
@@ -284,6 +300,16 @@ impl App {
             .filter_map(|byte| ALPHABET.get(usize::from(byte & 31)))
             .map(|digit| char::from(*digit))
             .collect())
+    }
+}
+
+/// A name from a repository as the card has it: without what looks like a secret.
+///
+/// By its shape only: the card's digest must be the same in every process, whatever secrets that holds.
+fn named(text: String) -> String {
+    match redacted(&text) {
+        Cow::Borrowed(_) => text,
+        Cow::Owned(masked) => masked,
     }
 }
 

@@ -5,6 +5,7 @@
 //! done by hand), [`views`] (what surfaces show). The app names ports and the domain, and no technology.
 
 pub mod agent_step;
+mod clean;
 pub mod contract;
 pub mod doctor;
 pub mod drive;
@@ -41,6 +42,7 @@ use crate::ports::local::LocalRepos;
 use crate::ports::notifier::Notifier;
 use crate::ports::probe::Probe;
 use crate::ports::random::Random;
+use crate::ports::redaction::Redaction;
 use crate::ports::store::{EventStore, LeaseOwner, Upkeep};
 use crate::ports::worker::Worker;
 use crate::ports::workspace::Workspace;
@@ -48,6 +50,7 @@ use crate::ports::workspace::Workspace;
 pub use crate::ports::check::ChecksError;
 pub use crate::ports::forge::ForgeError;
 pub use crate::ports::notifier::Notifier as OperatorNotifier;
+pub use crate::ports::redaction::Redaction as Masking;
 pub use crate::ports::store::{EventStore as Log, RunQuery, StoreError};
 pub use crate::ports::worker::WorkerError;
 pub use crate::ports::workspace::WorkspaceError;
@@ -69,6 +72,7 @@ pub struct Ports {
     pub upkeep: Arc<dyn Upkeep>,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
+    pub redaction: Arc<dyn Redaction>,
     pub probe: Arc<dyn Probe>,
     pub workspace: Arc<dyn Workspace>,
     pub worker: Arc<dyn Worker>,

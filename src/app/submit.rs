@@ -43,7 +43,7 @@ impl App {
     /// Creates a run: it is in the log when this returns, and an engine takes it from there.
     ///
     /// # Errors
-    /// [`AppError::Invalid`] for a task that is too long or not text, [`AppError::Worker`] for an agent that cannot be run,
+    /// [`AppError::Invalid`] for a task that is too long or not text, [`AppError::Secret`] for a secret in it, [`AppError::Worker`] for an agent that cannot be run,
     /// [`AppError::Refused`] when the name is taken.
     pub fn submit(
         &self,
@@ -87,6 +87,7 @@ impl App {
             limits: order.limits.unwrap_or_else(|| self.settings.limits.clone()),
             policy,
         };
+        self.refuse_secrets_of(run.as_str(), &spec)?;
         let by = By { actor: actor.clone(), key, fence: None };
         self.execute(&run, &Command::Create { spec: Box::new(spec) }, &by)
     }

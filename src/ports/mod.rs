@@ -11,6 +11,7 @@ pub mod local;
 pub mod notifier;
 pub mod probe;
 pub mod random;
+pub mod redaction;
 pub mod store;
 pub mod verify;
 pub mod worker;

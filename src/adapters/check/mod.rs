@@ -238,7 +238,7 @@ async fn keep_facts(
     env: &BTreeMap<String, String>,
 ) -> Result<(), ChecksError> {
     if let Some(loaded) = loaded {
-        record.exactly("pipeline.yml", &loaded.bytes);
+        record.write("pipeline.yml", &loaded.bytes);
     }
     let env = env.clone();
     let found = blocking(move || Ok(versions::versions(head.as_deref(), &env))).await?;

@@ -115,16 +115,8 @@ impl Record {
 
     /// Writes bytes without the secrets in them.
     pub(super) fn write(&self, name: &str, bytes: &[u8]) {
-        let mut safe = Vec::with_capacity(bytes.len());
-        let mut redacting = self.redactor.stream();
-        redacting.push(bytes, &mut safe);
-        redacting.finish(&mut safe);
-        self.exactly(name, &safe);
-    }
-
-    /// Writes bytes as they are: for the contract, whose digest is on record.
-    pub(super) fn exactly(&self, name: &str, bytes: &[u8]) {
-        if let Err(err) = self.write_new(name, bytes) {
+        let safe = self.redactor.bytes(bytes);
+        if let Err(err) = self.write_new(name, &safe) {
             tracing::warn!(path = %self.path.join(name).display(), %err, "an artifact could not be written");
         }
     }

@@ -3,11 +3,13 @@
 //! Two kinds are taken out: values the engine holds, in any form and in pieces, and everything that
 //! `domain::secret` knows the shape of. Where a stream is cut does not matter.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::known::Known;
 use crate::domain::secret::{LOOK_AHEAD, MASK, Rest, look};
+use crate::ports::redaction::Redaction;
 
 /// Bytes held back at most, while a line has no end.
 const HOLD: usize = 2 * LOOK_AHEAD;
@@ -64,16 +66,29 @@ impl Redactor {
 
     /// The text with `***` in the place of each secret.
     pub fn text(&self, text: &str) -> String {
-        let mut out = Vec::with_capacity(text.len());
-        let mut stream = self.stream();
-        stream.push(text.as_bytes(), &mut out);
-        stream.finish(&mut out);
+        let out = self.bytes(text.as_bytes());
         String::from_utf8(out).unwrap_or_else(|err| String::from_utf8_lossy(err.as_bytes()).into_owned())
+    }
+
+    /// The bytes with `***` in the place of each secret.
+    pub fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(bytes.len());
+        let mut stream = self.stream();
+        stream.push(bytes, &mut out);
+        stream.finish(&mut out);
+        out
     }
 
     /// Begins a stream.
     pub fn stream(&self) -> RedactingStream {
         RedactingStream { redactor: self.clone(), held: Vec::new(), before: None, within: None }
+    }
+}
+
+impl Redaction for Redactor {
+    fn masked<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let masked = self.text(text);
+        if masked == text { Cow::Borrowed(text) } else { Cow::Owned(masked) }
     }
 }
 

@@ -133,10 +133,14 @@ async fn take_actions(work: &Work<'_>) -> Result<Option<ActionsFound>, AppError>
         return Ok(None);
     };
     let file = ports.artifacts.write(&work.run.id, &format!("actions-{}.yml", work.attempt), &bytes)?;
+    let has_secret = work.app.refuse_secret("request for actions", &String::from_utf8_lossy(&bytes));
     let aside = |code: &str, detail: String| {
         let quarantined = Some(code.to_owned());
         Ok(Some(ActionsFound::PutAside(ActionsReport { quarantined, detail, results: Vec::new() })))
     };
+    if let Err(err) = has_secret {
+        return aside("secret", err.to_string());
+    }
     if !fresh {
         return aside("stale", "the file is older than the agent's attempt".to_owned());
     }

@@ -229,6 +229,7 @@ fn failed(err: &AppError) -> Done {
         AppError::Forge(err) => (err.code().to_owned(), err.is_transient()),
         AppError::Worker(_) => ("agent_unavailable".to_owned(), false),
         AppError::Contract { .. } => ("invalid_contract".to_owned(), false),
+        AppError::Secret { .. } => ("secret".to_owned(), false),
         AppError::Actions(_) => ("actions_unavailable".to_owned(), true),
         AppError::Checks(_) => ("checks_unavailable".to_owned(), true),
         AppError::Artifact(_) | AppError::Store(_) => ("storage".to_owned(), true),

@@ -52,6 +52,9 @@ pub(super) fn at(text: &[u8], prior: &[u8]) -> Option<Sighting> {
     if begins(b"bearer ") {
         return value_at(text, 7, "authorization_header", |value| value.len() >= 20 && is_random(value));
     }
+    if !matches!(text.first()?.to_ascii_lowercase(), b'p' | b's' | b't' | b'c' | b'a' | b'e') {
+        return None;
+    }
     let near = prior.get(prior.len().saturating_sub(8)..)?.to_ascii_lowercase();
     let name = near.strip_suffix(b"_").unwrap_or(&near);
     if begins(b"token") && PAGING.iter().any(|word| name.ends_with(word)) {
@@ -107,9 +110,9 @@ fn address(text: &[u8]) -> Option<Sighting> {
 
 /// `Authorization: Bearer value`, in a header, a command line or a program.
 fn header(text: &[u8], name: usize) -> Option<Sighting> {
-    let at = skip(text, name, |byte| matches!(byte, b'"' | b'\''), 2);
+    let at = skip(text, name, |byte| matches!(byte, b'"' | b'\'' | b'\\'), 4);
     let at = operator(text, at)?;
-    let at = skip(text, at, |byte| matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'`'), 4);
+    let at = skip(text, at, |byte| matches!(byte, b' ' | b'\t' | b'"' | b'\'' | b'`' | b'\\'), 6);
     let rest = text.get(at..)?;
     let scheme = Class::Alnum.run(rest.get(..12.min(rest.len()))?);
     let word = rest.get(..scheme)?.to_ascii_lowercase();
@@ -118,13 +121,12 @@ fn header(text: &[u8], name: usize) -> Option<Sighting> {
     }
     let basic = word == b"basic";
     value_at(text, at + scheme + 1, "authorization_header", |value| {
-        !is_placeholder(value)
-            && if basic {
-                value.len() >= 8 && kinds(value) >= 2
-            } else {
-                value.len() >= 16 && is_varied(value)
-            }
-            && (basic || value.iter().any(u8::is_ascii_digit))
+        let is_drawn = if basic {
+            value.len() >= 8 && kinds(value) >= 2
+        } else {
+            value.len() >= 16 && is_varied(value) && value.iter().any(u8::is_ascii_digit)
+        };
+        is_drawn && !is_placeholder(value)
     })
 }
 
@@ -137,21 +139,31 @@ fn value_at(text: &[u8], at: usize, rule: &'static str, is_it: impl Fn(&[u8]) ->
     })
 }
 
-/// `name = "value"`, `name: value`, `"name": "value"`, `NAME=value`.
+/// `name = "value"`, `name: value`, `"name": "value"`, `NAME=value`, and each of them in a quoted text: `\"name\": \"value\"`.
 fn assignment(text: &[u8], word: usize) -> Option<Sighting> {
     let name = skip(text, word, |byte| Class::Dotted.has(byte), NAME_REST);
-    let at = skip(text, name, |byte| matches!(byte, b'"' | b'\'' | b']'), 2);
+    let at = skip(text, name, |byte| matches!(byte, b'"' | b'\'' | b']' | b'\\'), 4);
     let at = operator(text, at)?;
+    // Within a quoted text, as in JSON lines, quotes stand behind signs of escape; one ends the value as well.
+    let escapes = skip(text, at, |byte| byte == b'\\', 3);
+    let is_escaped = escapes > at && matches!(text.get(escapes), Some(b'"' | b'\''));
+    let at = if is_escaped { escapes } else { at };
     let quote = text.get(at).copied().filter(|byte| matches!(byte, b'"' | b'\'' | b'`'));
     let start = at + usize::from(quote.is_some());
     let rest = text.get(start..)?;
     let value = Class::Value.head(rest.get(..VALUE).unwrap_or(rest));
     if quote.is_some()
-        && rest.get(value.len()).is_some_and(|byte| Some(*byte) != quote && !Class::Value.has(*byte))
+        && rest.get(value.len()).is_some_and(|byte| {
+            Some(*byte) != quote && !Class::Value.has(*byte) && !(is_escaped && *byte == b'\\')
+        })
     {
         return None;
     }
     let name = text.get(..name)?.to_ascii_lowercase();
+    // What is kept in the place of a secret is none.
+    if [&b"hash"[..], b"digest", b"fingerprint"].iter().any(|end| name.ends_with(end)) {
+        return None;
+    }
     let is_password = name.starts_with(b"pass") || name.starts_with(b"pwd");
     let is_secret =
         if quote.is_some() { is_quoted_secret(value, is_password) } else { is_bare_secret(value) };

@@ -69,7 +69,7 @@ pub struct Sight {
 /// Places where a secret may begin, or a word that makes what follows secret. Everything else is passed at the speed of one
 /// automaton.
 static TRIGGER: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let mut words: Vec<String> = shape::prefixes().map(regex::escape).collect();
+    let mut words: Vec<String> = shape::triggers().collect();
     words.extend([shape::TELEGRAM, "-----BEGIN "].map(str::to_owned));
     words.extend(context::triggers());
     Regex::new(&format!("(?-u){}", words.join("|"))).ok()
@@ -105,6 +105,7 @@ pub fn look(text: &[u8], before: Option<u8>, limit: usize, complete: bool) -> Si
     let mut sight = Sight { reached: limit.min(text.len()), ..Sight::default() };
     let Some(trigger) = TRIGGER.as_ref() else { return sight };
     let (mut at, mut named) = (0, 0);
+    let mut names = Names::default();
     while at < sight.reached {
         let Some(start) = trigger.find_at(text, at).map(|found| found.start()) else { break };
         if start >= sight.reached {
@@ -121,7 +122,10 @@ pub fn look(text: &[u8], before: Option<u8>, limit: usize, complete: bool) -> Si
             pem::Begin::Block => Some(block(rest)),
             // Within a named value another name would only find the same end again.
             pem::Begin::No => shape::at(rest, prior).or_else(|| {
-                if start < named { None } else { context::at(rest, text.get(..start).unwrap_or_default()) }
+                if start < named || names.are_too_many(text, start) {
+                    return None;
+                }
+                context::at(rest, text.get(..start).unwrap_or_default())
             }),
         };
         if let Some(mut found) = found {
@@ -139,6 +143,28 @@ pub fn look(text: &[u8], before: Option<u8>, limit: usize, complete: bool) -> Si
         }
     }
     sight
+}
+
+/// Names in one piece of text without a blank: each is judged by what follows, so a text that is nothing but names would
+/// be read through once for each of them.
+#[derive(Default)]
+struct Names {
+    piece_end: usize,
+    count: usize,
+}
+
+impl Names {
+    /// Names of a piece that are judged. Tokens in it are found all the same.
+    const MOST: usize = 6;
+
+    fn are_too_many(&mut self, text: &[u8], start: usize) -> bool {
+        if start >= self.piece_end {
+            self.piece_end = start + Class::Value.run(text.get(start..).unwrap_or_default()).max(1);
+            self.count = 0;
+        }
+        self.count += 1;
+        self.count > Self::MOST
+    }
 }
 
 fn block(text: &[u8]) -> Sighting {

@@ -3,14 +3,19 @@
 //! Sources of the shapes: the issuers' own documentation; GitHub's change of 2026-04 for `ghs_` (an app id and a JWT, about
 //! 520 characters with dots).
 
-use super::entropy::{is_random, is_varied};
+use std::sync::LazyLock;
+
+use super::entropy::{is_monotonous, is_random, is_varied};
 use super::{Hit, Rest, Sighting};
 
 /// A bot token of Telegram: digits, a colon, 35 characters. The trigger asks for less than the whole.
-pub(super) const TELEGRAM: &str = "[0-9]{8,10}:[A-Za-z0-9_-]{6}";
+pub(super) const TELEGRAM: &str = r"\b[0-9]{8,10}:[A-Za-z0-9_-]{6}";
 
-/// Bytes of a token that are judged.
+/// Bytes of a header that are looked through for its end.
 const JUDGED: usize = 1024;
+
+/// Bytes of a token that are judged: more would tell nothing more, and text may be full of beginnings.
+const TELLING: usize = 64;
 
 /// Characters a token is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,23 +151,38 @@ const SHAPES: &[Row] = &[
     ("age_key", "AGE-SECRET-KEY-1", Class::Capital, 50, MANY, Prefix),
 ];
 
-/// The prefixes, as they are written, for the trigger.
-pub(super) fn prefixes() -> impl Iterator<Item = &'static str> {
-    SHAPES.iter().map(|row| row.1).chain(["eyJ"])
+/// The rows by the first byte of their prefix.
+static BY_FIRST: LazyLock<[Vec<&Row>; 128]> = LazyLock::new(|| {
+    let begins = |byte: usize, row: &Row| row.1.bytes().next().map(usize::from) == Some(byte);
+    std::array::from_fn(|byte| SHAPES.iter().filter(|row| begins(byte, row)).collect())
+});
+
+/// The prefixes for the trigger, as patterns: one that must begin a word is not even looked at within one.
+pub(super) fn triggers() -> impl Iterator<Item = String> {
+    let pattern = |(prefix, sure): (&str, Sure)| match sure {
+        Prefix => regex::escape(prefix),
+        Weak => format!(r"\b{}", regex::escape(prefix)),
+    };
+    SHAPES.iter().map(|row| (row.1, row.5)).chain([("eyJ", Weak)]).map(pattern)
 }
 
 /// The token that begins at the beginning of the text, if one does; `before` is the byte before it.
 pub(super) fn at(text: &[u8], before: Option<u8>) -> Option<Sighting> {
     let begins_word = !before.is_some_and(|byte| Class::Url.has(byte));
-    let prefixed = SHAPES.iter().find_map(|(rule, prefix, class, min, max, sure)| {
+    let rows = text.first().and_then(|first| BY_FIRST.get(usize::from(*first)))?;
+    let prefixed = rows.iter().find_map(|(rule, prefix, class, min, max, sure)| {
         let body = text.strip_prefix(prefix.as_bytes())?;
-        let value = class.head(body);
-        let is_it = match sure {
-            Weak => begins_word && (is_random(value) || *class == Class::Capital),
-            Prefix => true,
-        };
-        (value.len() >= *min && value.len() <= *max && is_it && is_real(value))
-            .then(|| sighting(rule, prefix.len() + class.run(body), text, *class))
+        // A dot within dots begins no word either.
+        if *sure == Weak && (!begins_word || before.is_some_and(|byte| class.has(byte))) {
+            return None;
+        }
+        let near = body.get(..TELLING).unwrap_or(body);
+        let value = near.get(..class.run(near)).unwrap_or_default();
+        if value.len() < *min || value.len() > *max || is_monotonous(value) {
+            return None;
+        }
+        let is_it = *sure == Prefix || *class == Class::Capital || is_random(value);
+        (is_it && is_real(value)).then(|| sighting(rule, prefix.len() + class.run(body), text, *class))
     });
     prefixed.or_else(|| jwt(text, begins_word)).or_else(|| telegram(text, begins_word))
 }

@@ -8,7 +8,6 @@ use super::exit::Exit;
 use super::session::Session;
 use super::ui::{BAD, GOOD, NOTICE, PLAIN, STRONG, Ui};
 use super::{Access, runtime, words};
-use crate::domain::secret;
 
 /// Bytes of diff that are shown: more than a person reads, and little enough for any terminal.
 const LIMIT: usize = 4 * 1024 * 1024;
@@ -46,7 +45,7 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     }
     let (bytes, cut) = runtime::look(app.diff(run_id, LIMIT))?;
     let raw = String::from_utf8_lossy(&bytes);
-    let text = secret::redacted(&raw);
+    let text = session.ui.masked(&raw);
     if ui.is_json() {
         ui.document(
             &json!({ "run_id": run_id.as_str(), "change": run.change, "diff": text, "truncated": cut }),

@@ -10,7 +10,6 @@ use super::session::Session;
 use crate::app::{App, AppError};
 use crate::domain::id::RunId;
 use crate::domain::projection::AttemptRow;
-use crate::domain::secret;
 
 /// Arguments of `logs`.
 #[derive(Debug, clap::Args)]
@@ -36,7 +35,7 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     };
     let Found { row, path, text } = found;
     let raw = String::from_utf8_lossy(&text);
-    let text = secret::redacted(&raw);
+    let text = session.ui.masked(&raw);
     let ui = &session.ui;
     if ui.is_json() {
         ui.document(&json!({

@@ -56,7 +56,7 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand};
 
 use crate::app::verify::Verifier;
-use crate::app::{App, AppError, OperatorNotifier};
+use crate::app::{App, AppError, Masking, OperatorNotifier};
 use crate::config::{Config, Environment, Flags};
 use error::Outcome;
 use session::Session;
@@ -74,6 +74,9 @@ pub trait Wire {
         access: Access,
         notifier: Arc<dyn OperatorNotifier>,
     ) -> Result<App, AppError>;
+
+    /// Knows the secrets that must not be printed.
+    fn masking(&self, config: &Config) -> Arc<dyn Masking>;
 
     /// Puts together what verifies directories and carries out logins; it needs no store.
     ///

@@ -34,7 +34,7 @@ impl<'a> Session<'a> {
     ) -> Result<Self, CliError> {
         let config = Config::load(&globals.flags(), environment)?;
         let actor = actor(globals, &config)?;
-        let ui = Ui::new(globals.json).with_program(program(&config));
+        let ui = Ui::new(globals.json).with_program(program(&config)).with_masking(wire.masking(&config));
         Ok(Self { ui, config, actor, skip_doctor: globals.skip_doctor, wire })
     }
 

@@ -57,6 +57,8 @@ pub(super) fn app(err: &AppError) -> Told {
             of("no_workspace", Exit::Usage).about(run, None).hint(format!("agentpr run-prepare --run-id {run}"))
         }
         AppError::Invalid(_) => of("invalid", Exit::Usage).hint("correct what was given; every command explains itself with --help"),
+        AppError::Secret { .. } => of("secret", Exit::Usage)
+            .hint("leave the secret out, and replace it where it was issued if others may have read it: checks and agents get secrets by runtime_env_overrides"),
         AppError::Contract { .. } => of("invalid_contract", Exit::Usage)
             .hint("correct the file and look with `agentpr pipeline-spec check FILE`; docs/pipeline_spec.md has every field"),
         AppError::InvalidId(_) => of("invalid_name", Exit::Usage).hint("correct the name and try again"),

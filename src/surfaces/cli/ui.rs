@@ -1,7 +1,7 @@
 //! The terminal: the only place that prints and asks.
 //!
 //! Whatever is printed passes [`words::clean`], so no text from a repository, an agent or a forge can move the cursor or
-//! forge a line. A reader that went away is no error; loops ask [`Ui::is_closed`] and end.
+//! forge a line; and through the mask, so that none shows a secret. A reader that went away is no error; loops ask [`Ui::is_closed`] and end.
 
 use std::borrow::Cow;
 use std::io::{BufRead, IsTerminal, Write};
@@ -15,6 +15,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use super::words;
+use crate::app::Masking;
+use crate::domain::secret;
 
 /// For what is as it should be.
 pub(super) const GOOD: Style = AnsiColor::Green.on_default();
@@ -46,6 +48,7 @@ pub(super) struct Ui {
     asks: bool,
     draws: bool,
     program: String,
+    masking: Option<Arc<dyn Masking>>,
     closed: Arc<AtomicBool>,
 }
 
@@ -58,6 +61,7 @@ impl Ui {
             asks: std::io::stdin().is_terminal() && std::io::stderr().is_terminal(),
             draws: std::io::stderr().is_terminal(),
             program: "agentpr".to_owned(),
+            masking: None,
             closed: Arc::default(),
         }
     }
@@ -65,6 +69,19 @@ impl Ui {
     /// The same terminal, for a program that was called with flags which the commands it suggests must repeat.
     pub(super) fn with_program(self, program: String) -> Self {
         Self { program, ..self }
+    }
+
+    /// The same terminal, which knows the secrets of this process too; without it only what looks like a secret is masked.
+    pub(super) fn with_masking(self, masking: Arc<dyn Masking>) -> Self {
+        Self { masking: Some(masking), ..self }
+    }
+
+    /// A text without secrets.
+    pub(super) fn masked<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match &self.masking {
+            Some(masking) => masking.masked(text),
+            None => secret::redacted(text),
+        }
     }
 
     /// A suggestion, its commands written so that they work when typed as they are.
@@ -103,14 +120,15 @@ impl Ui {
 
     /// Prints one line of several pieces.
     pub(super) fn pieces(&self, pieces: &[Piece<'_>]) {
-        let mut line = rendered(pieces);
+        let mut line = rendered(&self.safe(pieces));
         line.push('\n');
         self.out(line.as_bytes());
     }
 
     /// Prints a text of several lines, each cleaned.
     pub(super) fn block(&self, text: &str) {
-        for line in text.lines() {
+        // As a whole: a private key is no secret in any one of its lines.
+        for line in self.masked(text).lines() {
             self.line(line);
         }
     }
@@ -128,17 +146,20 @@ impl Ui {
     /// Prints one line of several pieces on standard error.
     pub(super) fn note_pieces(&self, pieces: &[Piece<'_>]) {
         // Nobody is left to be told when standard error is gone.
-        let _told = writeln!(anstream::stderr().lock(), "{}", rendered(pieces));
+        let _told = writeln!(anstream::stderr().lock(), "{}", rendered(&self.safe(pieces)));
     }
 
     /// Prints a document: two spaces of indent, keys sorted.
     pub(super) fn document(&self, value: &Value) {
+        let mut value = value.clone();
+        self.mask(&mut value);
         let mut text = words::harmless(format!("{value:#}"));
         text.push('\n');
         self.out(text.as_bytes());
     }
 
-    /// Prints a document on one line, for streams.
+    /// Prints a document on one line, for streams of events: as they are in the log, where no secret comes in, so that their
+    /// hashes fit.
     pub(super) fn document_line(&self, value: &Value) {
         let mut text = words::harmless(value.to_string());
         text.push('\n');
@@ -156,7 +177,7 @@ impl Ui {
         table.load_style(presets::NOTHING);
         table.set_header(header.iter().copied());
         for row in rows {
-            table.add_row(row.iter().map(|cell| words::clean(cell).replace('\t', " ")));
+            table.add_row(row.iter().map(|cell| words::clean(&self.masked(cell)).replace('\t', " ")));
         }
         self.fit(&mut table);
         for (index, line) in table.lines().enumerate() {
@@ -197,6 +218,24 @@ impl Ui {
         bar.set_message(words::clean(message));
         bar.enable_steady_tick(Duration::from_millis(120));
         Spinner { bar }
+    }
+
+    /// Pieces without secrets.
+    fn safe<'a>(&self, pieces: &'a [Piece<'a>]) -> Vec<Piece<'a>> {
+        pieces.iter().map(|(style, text)| (*style, self.masked(text))).collect()
+    }
+
+    fn mask(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                if let Cow::Owned(masked) = self.masked(text) {
+                    *text = masked;
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.mask(item)),
+            Value::Object(fields) => fields.values_mut().for_each(|field| self.mask(field)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
     }
 
     /// Lets the last column wrap on a terminal that has room for the others; elsewhere each row is one line, however long.

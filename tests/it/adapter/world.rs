@@ -66,7 +66,7 @@ impl World {
         let control = ControlRepos::new(data_dir.clone(), git);
         let remotes = Remotes::new(root.path().join("forge"));
         let environment = ChildEnvironment::new(data_dir.clone(), &parent(), Overrides::default());
-        let artifacts = Arc::new(ArtifactStore::new(data_dir.join("artifacts")));
+        let artifacts = Arc::new(ArtifactStore::new(data_dir.join("artifacts"), Redactor::none()));
         let hidden = vec![data_dir.clone(), root.path().join("workspaces"), PathBuf::from(&parent()["HOME"])];
         let supervisor = supervisor(hidden);
         let settings = WorkspaceSettings {

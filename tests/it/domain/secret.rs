@@ -7,7 +7,7 @@ use std::process::Command;
 
 use agentpr::domain::secret::{MASK, find, redacted};
 
-use super::seeds::{KINDS, seeds};
+use super::seeds::{KINDS, Lot, seeds};
 
 #[test]
 fn each_of_200_seeded_secrets_is_found_by_its_name_and_nothing_of_it_is_shown() {
@@ -66,6 +66,37 @@ fn what_only_looks_like_a_secret_is_not_one() {
     for line in lines {
         assert_eq!(find(line.as_bytes()), [], "{line}");
         assert_eq!(redacted(&line), line);
+    }
+}
+
+#[test]
+fn a_secret_in_a_quoted_text_is_found() {
+    for seed in seeds(4 * KINDS) {
+        let quoted = serde_json::to_string(&seed.text).unwrap();
+        let secret = serde_json::to_string(&seed.secret).unwrap();
+        let shown = redacted(&quoted);
+        assert!(!shown.contains(secret.trim_matches('"')), "{}: {quoted}", seed.rule);
+    }
+}
+
+#[test]
+fn a_token_behind_many_names_is_found() {
+    let token = &seeds(1)[0].secret;
+    let line = format!("{}{token}", "password=".repeat(200));
+    assert_eq!(redacted(&line), format!("{}{MASK}", "password=".repeat(200)));
+}
+
+#[test]
+fn the_tokens_of_requests_can_be_shown() {
+    for number in 0..1_000 {
+        let mut lot = Lot::new(number);
+        let digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+        let token = format!("{}-{}", lot.of(digits, 6), lot.of(digits, 26));
+        for line in
+            [token.clone(), format!("agentpr approve-open-pr --run-id r1 --confirm-token {token} --confirm")]
+        {
+            assert_eq!(redacted(&line), line);
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod documents;
 mod gate;
 mod iteration;
 mod layout;
+mod leak;
 mod neighbours;
 mod quick_start;
 mod terminal;

@@ -217,6 +217,7 @@ impl World {
             upkeep: Arc::clone(store) as Arc<dyn Upkeep>,
             clock: Arc::clone(self) as Arc<dyn Clock>,
             random: Arc::clone(self) as Arc<dyn Random>,
+            redaction: Arc::new(agentpr::adapters::process::redact::Redactor::none()),
             probe: Arc::clone(self) as Arc<dyn Probe>,
             workspace: Arc::clone(self) as Arc<dyn Workspace>,
             worker: Arc::clone(self) as Arc<dyn Worker>,
