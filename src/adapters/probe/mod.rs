@@ -93,7 +93,7 @@ impl Probe for SystemProbe {
     }
 
     fn exists(&self, path: &Path) -> bool {
-        path.exists()
+        path.exists() && !path.is_symlink()
     }
 
     fn project(&self, repository: &Path) -> Project {

@@ -11,7 +11,7 @@ use crate::domain::guard::{Breach, GuardReport, Scope, Violation};
 use crate::domain::id::CommitSha;
 use crate::domain::run::Run;
 use crate::domain::state::State;
-use crate::ports::worker::WorkOrder;
+use crate::ports::worker::{WorkOrder, WorkReport};
 use crate::ports::workspace::{CaptureOrder, GuardOrder};
 
 /// The plan a phase of exploring may write.
@@ -49,13 +49,22 @@ pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
     let started = |process| work.note_process(process);
     let ran = ports.worker.run(&order, &started, &work.hold.stop).await;
     crash_point::pass("agent_ended");
-    let mut found = ports.workspace.end_phase(&guard).await?;
-    if let Some(pushed) = pushed_meanwhile(work, before, remote_head(work).await) {
+    let judged = ports.workspace.end_phase(&guard).await;
+    let pushed = pushed_meanwhile(work, before, remote_head(work).await);
+    let was_pushed = pushed.is_some();
+    let (mut found, trouble) = match judged {
+        Ok(found) => (found, None),
+        Err(err) => (GuardReport::clean(guard.scope), Some(err)),
+    };
+    if let Some(pushed) = pushed {
         found = GuardReport::of(found.scope, found.violations.into_iter().chain([pushed]).collect());
     }
     work.note_guard(found)?;
     crash_point::pass("phase_ended");
     let report = ran?;
+    if let Some(err) = trouble {
+        return Ok(unjudged(report, err.into(), was_pushed, flow));
+    }
     let actions = take_actions(work).await?;
     let mut evidence = report.evidence;
     evidence.signals = Some(Box::new(report.signals));
@@ -71,6 +80,20 @@ pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
     crash_point::pass("change_captured");
     let outcome = StepOutcome::AgentEnded { outcome: report.outcome, change, actions, flow };
     Ok(Done::with(evidence, outcome))
+}
+
+/// What came of a phase that cannot be judged, such as one that left no workspace: nothing is taken from it, and what the agent
+/// said and how it ended is kept. A push is judged all the same.
+fn unjudged(report: WorkReport, err: AppError, was_pushed: bool, flow: Flow) -> Done {
+    let mut evidence = report.evidence;
+    evidence.signals = Some(Box::new(report.signals));
+    if was_pushed {
+        let outcome = StepOutcome::AgentEnded { outcome: report.outcome, change: None, actions: None, flow };
+        return Done::with(evidence, outcome);
+    }
+    let failed = super::failed(&err);
+    evidence.message = failed.evidence.message;
+    Done::with(evidence, failed.outcome)
 }
 
 /// What the phase of a run may write: while exploring the plan only, and nothing when the sandbox is to be read only.
