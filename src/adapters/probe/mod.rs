@@ -93,7 +93,7 @@ impl Probe for SystemProbe {
     }
 
     fn exists(&self, path: &Path) -> bool {
-        path.exists() && !path.is_symlink()
+        path.exists()
     }
 
     fn project(&self, repository: &Path) -> Project {

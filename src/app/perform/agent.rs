@@ -12,7 +12,7 @@ use crate::domain::id::CommitSha;
 use crate::domain::run::Run;
 use crate::domain::state::State;
 use crate::ports::worker::{WorkOrder, WorkReport};
-use crate::ports::workspace::{CaptureOrder, GuardOrder};
+use crate::ports::workspace::{CaptureOrder, GuardOrder, WorkspaceError};
 
 /// The plan a phase of exploring may write.
 pub(super) const PLAN_FILE: &str = "PLAN.md";
@@ -44,7 +44,15 @@ pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
     let guard = guard_order(work.run);
     let ports = &work.app.ports;
     // A phase that was cut off is judged before this one begins.
-    work.note_guard(ports.workspace.begin_phase(&guard).await?)?;
+    let cut_off = match ports.workspace.begin_phase(&guard).await {
+        // Something is in its place that is no workspace, such as a link.
+        Err(WorkspaceError::Missing(_)) => {
+            make_workspace_again(work).await?;
+            ports.workspace.begin_phase(&guard).await?
+        }
+        judged => judged?,
+    };
+    work.note_guard(cut_off)?;
     let before = remote_head(work).await;
     let started = |process| work.note_process(process);
     let ran = ports.worker.run(&order, &started, &work.hold.stop).await;
@@ -170,10 +178,15 @@ async fn take_actions(work: &Work<'_>) -> Result<Option<ActionsFound>, AppError>
 /// Makes a workspace that somebody deleted again, on the same base and with what was captured last in it.
 async fn make_sure_of_workspace(work: &Work<'_>) -> Result<(), AppError> {
     let ports = &work.app.ports;
-    let (run, Some(prepared)) = (work.run, &work.run.prepared) else { return Ok(()) };
-    if ports.probe.exists(&ports.workspace.path(&run.spec.repo, &run.id)) {
+    if ports.probe.exists(&ports.workspace.path(&work.run.spec.repo, &work.run.id)) {
         return Ok(());
     }
+    make_workspace_again(work).await
+}
+
+async fn make_workspace_again(work: &Work<'_>) -> Result<(), AppError> {
+    let ports = &work.app.ports;
+    let (run, Some(prepared)) = (work.run, &work.run.prepared) else { return Ok(()) };
     tracing::warn!(run = %run.id, "the workspace is gone and is made again");
     let again = ports.workspace.prepare(&run.id, &run.spec).await?;
     if again.base_sha == prepared.base_sha {
