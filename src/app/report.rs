@@ -54,7 +54,8 @@ fn document(run: &Run, attempt: AttemptNo, verdict: &Verdict, now: &str) -> Valu
         "run_id": run.id.as_str(),
         "attempt": attempt,
         "created_at": now,
-        "engine": spec.agent.as_deref().map(engine),
+        // An agent that only an order by hand named is told by its program.
+        "engine": spec.agent.as_deref().map(engine).or_else(|| program(&evidence?.program)),
         "state": run.state.name(),
         "result": {
             "outcome": agent.map(|agent| agent.outcome),
@@ -112,6 +113,11 @@ fn command(result: &CheckResult) -> Value {
         "known_failure": result.known_failure,
         "log": result.log,
     })
+}
+
+/// The name of a program without its folder.
+fn program(path: &str) -> Option<&str> {
+    path.rsplit('/').next().filter(|name| !name.is_empty())
 }
 
 /// The agent's name without its arguments, which may be long.

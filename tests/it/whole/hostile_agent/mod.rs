@@ -4,6 +4,8 @@
 //! Each case runs without a wall and behind the best one this machine has. The large ones grow with `AGENTPR_HOSTILE_FLOOD`
 //! (bytes, 200 MB unless set) and `AGENTPR_HOSTILE_FILES` (10,000 unless set).
 
+mod actions;
+mod death;
 mod ending;
 mod workspace;
 

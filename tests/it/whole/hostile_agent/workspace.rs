@@ -9,7 +9,7 @@ const WORK: &str = "write answer.txt 42\n";
 const CONTRACT: &str = "version: 1\ntests:\n  cmds:\n    - sh check.sh\n";
 
 /// A repository with a contract of its own.
-fn with_contract() -> Scene {
+pub(super) fn with_contract() -> Scene {
     let scene = Scene::new();
     git::commit_on(&scene.remote, "main", "Agree", &[("pipeline.yml", CONTRACT)]);
     scene
@@ -125,5 +125,38 @@ fn a_link_in_the_place_of_the_workspace_is_not_followed() {
     stage.in_each_mode(&script, "", |told, tier| stage.lost_and_mended(told, tier));
     assert_eq!(std::fs::read_to_string(&victim).unwrap(), "mine\n");
     assert_eq!(std::fs::read_dir(victim.parent().unwrap()).unwrap().count(), 1);
+    stage.goes_on();
+}
+
+#[test]
+fn a_push_is_told_even_when_the_workspace_is_gone_afterwards() {
+    let stage = Stage::start();
+    let remote = stage.scene.remote.display().to_string();
+    let script = format!("{WORK}sh git push -q {remote} HEAD:refs/heads/agentpr/bad\nsh rm -rf \"$PWD\"\n");
+    let told = stage.plays("bad", &script, "--sandbox danger-full-access");
+    told.is("NEEDS_HUMAN_REVIEW", "safety_violation");
+    assert_eq!(told.breaches(), ["agentpr/bad pushed"]);
+    stage.goes_on();
+}
+
+#[test]
+fn what_an_agent_writes_outside_does_not_get_there_behind_a_wall() {
+    let stage = Stage::start();
+    let outside = stage.scene.sandbox.path().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    let db = stage.scene.sandbox.db();
+    let script = format!(
+        "{WORK}try echo x > {}/$(basename $PWD)\ntry echo x > ../escaped\ntry test -s {}\n",
+        outside.display(),
+        db.display()
+    );
+    stage.in_each_mode(&script, "", |told, tier| {
+        told.is("NEEDS_HUMAN_REVIEW", "ready_for_review");
+        let run = told.events[0]["run_id"].as_str().unwrap();
+        let log = stage.scene.sandbox.agentpr(&["logs", run]).ok().stdout;
+        let is_open = tier == "open";
+        assert_eq!(outside.join(run).exists(), is_open, "{log}");
+        assert_eq!(log.matches("Ok(())").count() == 3, is_open, "{log}");
+    });
     stage.goes_on();
 }
