@@ -87,10 +87,13 @@ fn a_failed_agent_converges_by_what_it_said_in_one_append() {
 }
 
 #[test]
-fn a_change_that_no_check_proves_goes_to_a_person() {
+fn fault_44_tests_that_only_the_agent_saw_prove_nothing() {
     let sandbox = implementing_with(&[]);
-    let said =
-        step(&sandbox, "write answer.txt 42\nprint $ pytest\n", &["--success-state", "LOCAL_VALIDATING"]);
+    let said = step(
+        &sandbox,
+        "write answer.txt 42\nprint /bin/bash -lc 'pytest'\n",
+        &["--success-state", "LOCAL_VALIDATING"],
+    );
     let said = said.code(1).json();
     assert_eq!(said["classification"]["reason_code"], "missing_test_evidence", "{said}");
     assert_eq!(said["state"], "NEEDS_HUMAN_REVIEW");
@@ -133,7 +136,8 @@ fn a_pass_leads_where_it_was_told_to_in_one_append() {
 #[test]
 fn the_runtime_report_has_the_fields_of_the_seed() {
     let sandbox = implementing();
-    let script = "print $ pytest -q\nprint $ git commit -m x\nwrite answer.txt 42\n";
+    let script =
+        "print /bin/bash -lc 'pytest -q'\nprint /bin/bash -lc 'git commit -m x'\nwrite answer.txt 42\n";
     let _step = step(&sandbox, script, &["--success-state", "LOCAL_VALIDATING"]).ok();
     let report = report(&sandbox, &events(&sandbox));
     for field in [
@@ -168,4 +172,27 @@ fn fault_48_new_files_and_commits_of_the_agent_count_in_the_diff_budget() {
     let said = step(&sandbox, &script, &[]).ok().json();
     assert_eq!(said["change"]["stat"]["files"], 2, "{said}");
     assert!(said["change"]["stat"]["insertions"].as_u64().unwrap() > 500, "{said}");
+}
+
+#[test]
+fn fault_46_a_forbidden_program_stops_the_run_and_a_word_does_not() {
+    let sandbox = implementing();
+    let said =
+        step(&sandbox, "print /bin/bash -lc 'rg \"sudo \" docs'\nwrite answer.txt 42\n", &[]).ok().json();
+    assert_eq!(said["classification"]["reason_code"], "runtime_success");
+    let said =
+        step(&sandbox, "print /bin/bash -lc 'sudo make install'\nwrite more.txt 1\n", &[]).code(1).json();
+    assert_eq!(
+        (&said["classification"]["reason_code"], &said["state"]),
+        (&"safety_violation".into(), &"NEEDS_HUMAN_REVIEW".into())
+    );
+}
+
+#[test]
+fn fault_47_a_word_in_a_file_the_agent_read_is_no_trouble_of_its_own() {
+    let sandbox = implementing();
+    let script =
+        "print docs: 403 forbidden means that the token is wrong\nerr error: connection timed out\nexit 1\n";
+    let said = step(&sandbox, script, &[]).code(1).json();
+    assert_eq!(said["classification"]["reason_code"], "runtime_transient_failure", "{said}");
 }
