@@ -71,7 +71,7 @@ pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
     crash_point::pass("phase_ended");
     let report = ran?;
     if let Some(err) = trouble {
-        return Ok(unjudged(report, err.into(), was_pushed, flow));
+        return Ok(unjudged(report, &err.into(), was_pushed, flow));
     }
     let actions = take_actions(work).await?;
     let mut evidence = report.evidence;
@@ -92,14 +92,14 @@ pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
 
 /// What came of a phase that cannot be judged, such as one that left no workspace: nothing is taken from it, and what the agent
 /// said and how it ended is kept. A push is judged all the same.
-fn unjudged(report: WorkReport, err: AppError, was_pushed: bool, flow: Flow) -> Done {
+fn unjudged(report: WorkReport, err: &AppError, was_pushed: bool, flow: Flow) -> Done {
     let mut evidence = report.evidence;
     evidence.signals = Some(Box::new(report.signals));
     if was_pushed {
         let outcome = StepOutcome::AgentEnded { outcome: report.outcome, change: None, actions: None, flow };
         return Done::with(evidence, outcome);
     }
-    let failed = super::failed(&err);
+    let failed = super::failed(err);
     evidence.message = failed.evidence.message;
     Done::with(evidence, failed.outcome)
 }
