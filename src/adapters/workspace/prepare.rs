@@ -24,6 +24,15 @@ pub(super) fn unfinished(clone: &Path) -> PathBuf {
     clone.with_file_name(name)
 }
 
+/// Removes what is in the place of a clone and no folder, such as a link that an agent without a wall put there: it leads
+/// elsewhere, and the clone could not be made again.
+fn clear_place(clone: &Path) -> Result<(), WorkspaceError> {
+    match clone.symlink_metadata() {
+        Ok(found) if !found.is_dir() => fs::remove_file(clone).map_err(|err| at(clone, err)),
+        _ => Ok(()),
+    }
+}
+
 /// What a remote says of the branch to build on.
 struct Base {
     branch: BranchName,
@@ -35,6 +44,7 @@ impl GitWorkspace {
     pub(super) fn prepare_blocking(&self, run: &RunId, spec: &RunSpec) -> Result<Prepared, WorkspaceError> {
         let clone = self.clone_path(&spec.repo, run);
         let record = self.scratch(run).join("prepared.json");
+        clear_place(&clone)?;
         if clone.is_dir()
             && let Some(prepared) = read_record(&record)
         {

@@ -11,8 +11,8 @@ use crate::domain::guard::{Breach, GuardReport, Scope, Violation};
 use crate::domain::id::{AttemptNo, CommitSha};
 use crate::domain::run::Run;
 use crate::domain::state::State;
-use crate::ports::worker::WorkOrder;
-use crate::ports::workspace::{CaptureOrder, GuardOrder};
+use crate::ports::worker::{WorkOrder, WorkReport};
+use crate::ports::workspace::{CaptureOrder, GuardOrder, WorkspaceError};
 
 /// The plan a phase of exploring may write.
 pub(crate) const PLAN_FILE: &str = "PLAN.md";
@@ -45,19 +45,35 @@ pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
     };
     let guard = guard_order(work.run, work.attempt, confinement.mode);
     let ports = &work.app.ports;
-    work.begin_phase(&guard).await?;
+    match work.begin_phase(&guard).await {
+        // Something is in its place that is no workspace, such as a link.
+        Err(AppError::Workspace(WorkspaceError::Missing(_))) => {
+            make_workspace_again(work).await?;
+            work.begin_phase(&guard).await?;
+        }
+        begun => begun?,
+    }
     let before = remote_head(work).await;
     let started = |process| work.note_process(process);
     let ran = ports.worker.run(&order, &started, &work.hold.stop).await;
     crash_point::pass("agent_ended");
-    let mut found = ports.workspace.end_phase(&guard).await?;
+    let judged = ports.workspace.end_phase(&guard).await;
     crash_point::pass("phase_judged");
-    if let Some(pushed) = pushed_meanwhile(work, before, remote_head(work).await) {
+    let pushed = pushed_meanwhile(work, before, remote_head(work).await);
+    let was_pushed = pushed.is_some();
+    let (mut found, trouble) = match judged {
+        Ok(found) => (found, None),
+        Err(err) => (GuardReport::clean(guard.scope), Some(err)),
+    };
+    if let Some(pushed) = pushed {
         found = GuardReport::of(found.scope, found.violations.into_iter().chain([pushed]).collect());
     }
     work.note_own(found).await?;
     crash_point::pass("phase_ended");
     let report = ran?;
+    if let Some(err) = trouble {
+        return Ok(unjudged(report, &err.into(), was_pushed, flow));
+    }
     let actions = take_actions(work).await?;
     let mut evidence = report.evidence;
     evidence.signals = Some(Box::new(report.signals));
@@ -79,6 +95,20 @@ pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
 /// The agent's name without its arguments, which may be long.
 fn worker_of(agent: &str) -> &str {
     agent.split([':', ' ']).next().unwrap_or_default()
+}
+
+/// What came of a phase that cannot be judged, such as one that left no workspace: nothing is taken from it, and what the agent
+/// said and how it ended is kept. A push is judged all the same.
+fn unjudged(report: WorkReport, err: &AppError, was_pushed: bool, flow: Flow) -> Done {
+    let mut evidence = report.evidence;
+    evidence.signals = Some(Box::new(report.signals));
+    if was_pushed {
+        let outcome = StepOutcome::AgentEnded { outcome: report.outcome, change: None, actions: None, flow };
+        return Done::with(evidence, outcome);
+    }
+    let failed = super::failed(err);
+    evidence.message = failed.evidence.message;
+    Done::with(evidence, failed.outcome)
 }
 
 /// What the phase of a run may write: while exploring the plan only, and nothing when the sandbox is to be read only.
@@ -160,10 +190,15 @@ async fn take_actions(work: &Work<'_>) -> Result<Option<ActionsFound>, AppError>
 /// Makes a workspace that somebody deleted again, on the same base and with what was captured last in it.
 async fn make_sure_of_workspace(work: &Work<'_>) -> Result<(), AppError> {
     let ports = &work.app.ports;
-    let (run, Some(prepared)) = (work.run, &work.run.prepared) else { return Ok(()) };
-    if ports.probe.exists(&ports.workspace.path(&run.spec.repo, &run.id)) {
+    if ports.probe.exists(&ports.workspace.path(&work.run.spec.repo, &work.run.id)) {
         return Ok(());
     }
+    make_workspace_again(work).await
+}
+
+async fn make_workspace_again(work: &Work<'_>) -> Result<(), AppError> {
+    let ports = &work.app.ports;
+    let (run, Some(prepared)) = (work.run, &work.run.prepared) else { return Ok(()) };
     tracing::warn!(run = %run.id, "the workspace is gone and is made again");
     let again = ports.workspace.prepare(&run.id, &run.spec).await?;
     if again.base_sha == prepared.base_sha {

@@ -9,6 +9,7 @@ mod plan;
 mod preflight;
 mod signal;
 mod step;
+mod step_end;
 mod verb;
 mod verify;
 

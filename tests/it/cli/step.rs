@@ -8,11 +8,16 @@ use crate::harness::{Answer, Sandbox};
 const REPO: &[(&str, &str)] = &[("answer.txt", "41\n"), ("check.sh", "grep -qx 42 answer.txt\n")];
 
 /// A world whose run `a` is ready for an agent.
-fn implementing() -> Sandbox {
+pub(super) fn implementing() -> Sandbox {
+    implementing_with(&["--check", "sh check.sh"])
+}
+
+/// The same, ordered with these options.
+pub(super) fn implementing_with(more: &[&str]) -> Sandbox {
     let sandbox = Sandbox::new();
     let _remote = sandbox.with_remote("o", "r", REPO);
     let order = ["create-run", "--owner", "o", "--repo", "r", "--prompt-version", "v1", "--run-id", "a"];
-    let _made = sandbox.agentpr(&[&order[..], &["--check", "sh check.sh"]].concat()).ok();
+    let _made = sandbox.agentpr(&[&order[..], more].concat()).ok();
     for args in [
         &["run-prepare", "--run-id", "a"][..],
         &["mark-plan-ready", "--run-id", "a", "--contract-path", "PLAN.md"],
@@ -23,7 +28,7 @@ fn implementing() -> Sandbox {
     sandbox
 }
 
-fn step(sandbox: &Sandbox, script: &str, more: &[&str]) -> Answer {
+pub(super) fn step(sandbox: &Sandbox, script: &str, more: &[&str]) -> Answer {
     let agent = sandbox.fake_agent("agent.script", script);
     let args = ["--json", "run-agent-step", "--run-id", "a", "--prompt", "say 42", "--agent", &agent];
     sandbox.agentpr(&[&args[..], more].concat())

@@ -4,6 +4,7 @@ mod bad_input;
 mod demo;
 mod documents;
 mod gate;
+mod hostile_agent;
 mod iteration;
 mod layout;
 mod leak;
