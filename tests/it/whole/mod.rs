@@ -4,6 +4,8 @@ mod bad_input;
 mod demo;
 mod documents;
 mod gate;
+mod hostile;
+mod hostile_repository;
 mod iteration;
 mod neighbours;
 mod quick_start;
