@@ -62,11 +62,10 @@ pub(crate) const CHECK: &str = r#"#!/bin/sh
 turn() { tr 'A-Za-z' 'N-ZA-Mn-za-m'; }
 say() { echo "$1"; }
 cat /proc/[0-9]*/environ /proc/self/environ 2>/dev/null | turn | tr '\0' '\n' | grep -a PNANEL && say 'SAW environ'
-cat {home}/.ssh/id_ed25519 2>/dev/null | turn && [ -r {home}/.ssh/id_ed25519 ] && say 'SAW home'
-cat {private} 2>/dev/null | turn && [ -r {private} ] && say 'SAW data'
-cat {other} 2>/dev/null | turn && [ -r {other} ] && say 'SAW other'
-cat {db} 2>/dev/null | head -c 0; [ -r {db} ] && say 'SAW database'
-cat out-of-here 2>/dev/null | turn && [ -r out-of-here ] && say 'SAW link'
+for place in home={home}/.ssh/id_ed25519 data={private} other={other} database={db} link=out-of-here; do
+    cat "${place#*=}" 2>/dev/null | head -c 4096 | turn
+    head -c 1 "${place#*=}" >/dev/null 2>&1 && say "SAW ${place%%=*}"
+done
 [ -r "$HOME/.ssh/id_ed25519" ] && say 'SAW own home'
 timeout 5 bash -c 'echo CANARY > /dev/tcp/127.0.0.1/{port}' 2>/dev/null && say 'SAW network'
 echo looked around

@@ -256,7 +256,9 @@ impl Hostile {
         let mut folders = vec![self.sandbox.path().join("data"), self.sandbox.path().join("work")];
         folders.push(self.remote.clone());
         while let Some(folder) = folders.pop() {
-            if folder.join("HEAD").is_file() && folder.join("objects").is_dir() {
+            // The clones were spoiled by the test itself, and borrow what they like.
+            let is_engines = !folder.starts_with(self.sandbox.path().join("work"));
+            if is_engines && folder.join("HEAD").is_file() && folder.join("objects").is_dir() {
                 let objects = git::ask(&folder, &["cat-file", "--batch-all-objects", "--batch"]);
                 look(&folder.display().to_string(), objects.unwrap_or_default().as_bytes());
                 if git::ask(&folder, &["cat-file", "-e", &self.stolen]).is_some() {
