@@ -90,10 +90,17 @@ fn holds(tier: Tier) {
     let seen: Vec<String> =
         world.logs("good").lines().filter(|line| line.starts_with("SAW")).map(str::to_owned).collect();
     assert!(world.logs("good").contains("looked around"), "the check never ran");
+    let leaks = world.leaks();
+    assert!(!leaks.iter().any(|leak| leak.starts_with("second")), "the second repository arrived: {leaks:?}");
     if tier > Tier::Open {
         assert_eq!(seen, [""; 0]);
         assert!(world.listener.accept().is_err(), "a check reached the network");
-        assert_eq!(world.leaks(), [""; 0]);
+        assert_eq!(leaks, [""; 0]);
+    } else {
+        // No wall, and so the proof that check and look are able to find something.
+        let wanted = ["SAW home", "SAW data", "SAW other", "SAW database", "SAW link"];
+        assert!(wanted.iter().all(|wanted| seen.iter().any(|seen| seen == wanted)), "{seen:?}");
+        assert!(leaks.iter().any(|leak| leak.starts_with("home")), "{leaks:?}");
     }
 }
 

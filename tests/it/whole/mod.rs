@@ -5,6 +5,7 @@ mod demo;
 mod documents;
 mod gate;
 mod hostile;
+mod hostile_order;
 mod hostile_repository;
 mod iteration;
 mod neighbours;

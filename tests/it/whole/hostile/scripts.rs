@@ -52,6 +52,13 @@ nested) mkdir inner; echo 'gitdir: {second}' > inner/.git; echo x > inner/file ;
 commondir) echo '{second}' > .git/commondir ;;
 large) head -c 104857600 /dev/zero > large.bin ;;
 modules) rm -f .gitmodules; ln -s answer.txt .gitmodules ;;
+hook) echo 41 > answer.txt
+    # The first time there is nothing to repair yet, and the check fails.
+    [ -e once ] || { : > once; exit 0; }
+    mkdir -p .aider_fsm
+    printf 'version: 1\nactions:\n- {kind: write_file, risk_level: low, path: .git/hooks/pre-commit, content: x}\n' \
+        > .aider_fsm/actions.yml
+    exit 1 ;;
 contract) printf 'version: 1\ntests: {cmd: "true"}\n' > pipeline.yml; echo 41 > answer.txt ;;
 esac
 exit 0

@@ -186,6 +186,25 @@ impl Hostile {
         }
     }
 
+    /// Makes `.gitmodules` of `main` a link, which git's index would refuse.
+    pub(crate) fn link_gitmodules(&self) {
+        let listed = git::git(&self.remote, &["ls-tree", "-z", "main"]);
+        let linked = listed.split('\0').map(|row| match row.strip_suffix("\t.gitmodules") {
+            Some(rest) => format!("{}\t.gitmodules", rest.replace("100644", "120000")),
+            None => row.to_owned(),
+        });
+        let rows = self.sandbox.write("rows", &linked.collect::<Vec<_>>().join("\0"));
+        let made = std::process::Command::new("git")
+            .args(["mktree", "-z", "--missing"])
+            .current_dir(&self.remote)
+            .stdin(fs::File::open(rows).unwrap())
+            .output()
+            .unwrap();
+        let tree = String::from_utf8(made.stdout).unwrap();
+        let commit = git::git(&self.remote, &["commit-tree", tree.trim(), "-p", "main", "-m", "Link"]);
+        git::git(&self.remote, &["update-ref", "refs/heads/main", &commit]);
+    }
+
     fn commit_rows(&self, bare: &Path, change: &[&str]) {
         git::git(bare, &["read-tree", "main"]);
         git::git(bare, change);
