@@ -67,7 +67,7 @@ exit 0
 /// A check that looks around, as a build script would, and says what it found in a way no redaction knows.
 pub(crate) const CHECK: &str = r#"#!/bin/sh
 turn() { tr 'A-Za-z' 'N-ZA-Mn-za-m'; }
-say() { echo "$1"; }
+say() { printf '\n%s\n' "$1"; }
 cat /proc/[0-9]*/environ /proc/self/environ 2>/dev/null | turn | tr '\0' '\n' | grep -a PNANEL && say 'SAW environ'
 for place in home={home}/.ssh/id_ed25519 data={private} other={other} database={db} link=out-of-here; do
     cat "${place#*=}" 2>/dev/null | head -c 4096 | turn
