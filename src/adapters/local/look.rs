@@ -1,11 +1,10 @@
 //! A person's own repository on this machine, looked at before a run is made from it.
 //!
-//! Nothing in it is changed here. It is the person's, so its own configuration is not an attacker's; the engine's fixed git
-//! environment is used all the same.
+//! Nothing in it is changed here, and nothing its configuration names is run: it may have been unpacked from anywhere.
 
 use std::path::{Path, PathBuf};
 
-use crate::adapters::git::program::Git;
+use crate::adapters::git::program::{Git, GitError};
 use crate::domain::id::{BranchName, RepoSlug};
 use crate::ports::local::LocalRepo;
 use crate::ports::workspace::WorkspaceError;
@@ -33,10 +32,34 @@ pub(super) fn look(git: &Git, path: &Path) -> Result<LocalRepo, WorkspaceError> 
     let root = if bare { git_dir } else { PathBuf::from(ask(&["rev-parse", "--show-toplevel"])?) };
     let branch =
         ask(&["symbolic-ref", "--quiet", "--short", "HEAD"]).ok().and_then(|name| BranchName::new(name).ok());
-    let uncommitted = if bare { 0 } else { ask(&["status", "--porcelain"])?.lines().count() };
+    let uncommitted = if bare {
+        0
+    } else {
+        changed_files(git, &path).map_err(|err| {
+            WorkspaceError::Failed(format!("`{shown}` is not a usable repository: {}", err.said()))
+        })?
+    };
     let origin = ask(&["remote", "get-url", "origin"]).ok();
     let slug = origin.as_deref().and_then(slug_of_address).unwrap_or(slug_of_directory(&root)?);
     Ok(LocalRepo { slug, remote: root.display().to_string(), branch, uncommitted })
+}
+
+/// How many files differ from the last commit, as far as git can tell without the filters that the configuration names, and
+/// without looking into submodules, which have configurations of their own.
+fn changed_files(git: &Git, path: &Path) -> Result<usize, GitError> {
+    let named = git.anywhere(path).run(["config", "-z", "--name-only", "--get-regexp", r"^filter\."]);
+    let named = named.answer()?.stdout;
+    let mut status = git.anywhere(path).run(["status", "--porcelain", "--ignore-submodules=dirty"]);
+    let names = String::from_utf8_lossy(&named);
+    // As variables, because `-c` would cut a name at its first `=`.
+    let names: Vec<&str> = names.split('\0').filter(|name| !name.is_empty()).collect();
+    for (number, name) in names.iter().enumerate() {
+        let value = if name.ends_with(".required") { "false" } else { "" };
+        status = status.env(&format!("GIT_CONFIG_KEY_{number}"), *name);
+        status = status.env(&format!("GIT_CONFIG_VALUE_{number}"), value);
+    }
+    let status = status.env("GIT_CONFIG_COUNT", names.len().to_string());
+    Ok(status.text()?.lines().count())
 }
 
 /// The last two parts of an address, as forges name repositories.

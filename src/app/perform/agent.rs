@@ -70,14 +70,13 @@ pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
     }
     work.note_own(found).await?;
     crash_point::pass("phase_ended");
-    let report = ran?;
+    let mut report = ran?;
+    report.evidence.signals = Some(Box::new(std::mem::take(&mut report.signals)));
+    report.evidence.worker = worker_of(&order.agent).to_owned();
     if let Some(err) = trouble {
         return Ok(unjudged(report, &err.into(), was_pushed, flow));
     }
     let actions = take_actions(work).await?;
-    let mut evidence = report.evidence;
-    evidence.signals = Some(Box::new(report.signals));
-    evidence.worker = worker_of(&order.agent).to_owned();
     let change = match report.outcome {
         AttemptOutcome::Succeeded => work.app.capture(work.run, &commit_message(work.run)).await?,
         AttemptOutcome::Failed
@@ -89,7 +88,7 @@ pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
     };
     crash_point::pass("change_captured");
     let outcome = StepOutcome::AgentEnded { outcome: report.outcome, change, actions, flow };
-    Ok(Done::with(evidence, outcome))
+    Ok(Done::with(report.evidence, outcome))
 }
 
 /// The agent's name without its arguments, which may be long.
@@ -101,7 +100,6 @@ fn worker_of(agent: &str) -> &str {
 /// said and how it ended is kept. A push is judged all the same.
 fn unjudged(report: WorkReport, err: &AppError, was_pushed: bool, flow: Flow) -> Done {
     let mut evidence = report.evidence;
-    evidence.signals = Some(Box::new(report.signals));
     if was_pushed {
         let outcome = StepOutcome::AgentEnded { outcome: report.outcome, change: None, actions: None, flow };
         return Done::with(evidence, outcome);
