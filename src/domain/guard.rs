@@ -40,8 +40,6 @@ pub enum Breach {
     GitInternals,
     /// The agent pushed. Cannot be put back.
     Pushed,
-    /// Something outside workspace and runtime directory. Cannot be put back.
-    Outside,
 }
 
 impl Breach {
@@ -56,13 +54,12 @@ impl Breach {
             Self::Ref => "was moved, made or removed",
             Self::GitInternals => "was changed inside the git directory",
             Self::Pushed => "was pushed by the agent",
-            Self::Outside => "was written outside the workspace",
         }
     }
 
     /// Says whether putting the workspace back undoes it.
     pub fn is_reversible(self) -> bool {
-        !matches!(self, Self::Pushed | Self::Outside)
+        self != Self::Pushed
     }
 }
 

@@ -29,7 +29,8 @@ pub(super) struct Ended<'a> {
 pub(super) fn agent_ended(run: &Run, attempt: AttemptNo, ended: &Ended<'_>) -> Vec<Event> {
     let Ended { outcome, evidence, change, actions, flow } = *ended;
     let mut events = Vec::new();
-    if let Some(change) = change {
+    // What is on record already is no new change, and nothing is withdrawn for it.
+    if let Some(change) = change.filter(|change| run.change.as_ref() != Some(*change)) {
         events.extend(super::withdraw(run));
         events.push(ChangeCaptured { change: change.clone() }.into());
     }

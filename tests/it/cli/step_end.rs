@@ -158,7 +158,7 @@ fn the_runtime_report_has_the_fields_of_the_seed() {
     ] {
         assert!(report.pointer(field).is_some_and(|value| !value.is_null()), "{field} in {report:#}");
     }
-    assert_eq!(report["engine"], "fake-agent");
+    assert_eq!(report["engine"], "command");
     assert_eq!(report["signals"]["test_commands"], serde_json::json!(["pytest -q"]));
 }
 
