@@ -128,8 +128,13 @@ fn retry_target(run: &Run) -> State {
         State::NeedsHumanReview => match fell_in {
             State::Pushed => State::Pushed,
             State::Discovery | State::PlanReady if run.contract.is_some() => State::PlanReady,
-            // The contract could not be carried out: the same change is checked again.
-            State::LocalValidating if run.evidence() == Some(CheckOutcome::Blocked) => State::LocalValidating,
+            // The contract could not be carried out, or another one took its place: the same change is checked again.
+            State::LocalValidating
+                if run.evidence() == Some(CheckOutcome::Blocked)
+                    || run.checks.is_none() && run.verdict.is_some() && run.change.is_some() =>
+            {
+                State::LocalValidating
+            }
             _ => State::Implementing,
         },
         _ => State::Implementing,

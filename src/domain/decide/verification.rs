@@ -6,6 +6,7 @@ use crate::domain::event::{
     ActionsDecided, ActionsExecuted, AuthGranted, Event, Retried, StepFailed, VerdictRendered,
     VerifySpecPinned,
 };
+use crate::domain::evidence::Step;
 use crate::domain::run::Run;
 use crate::domain::state::State;
 use crate::domain::verdict::on_preflight;
@@ -20,6 +21,10 @@ pub(super) fn pin(run: &Run, spec: Option<&PinnedSpec>, ctx: &Ctx) -> Result<Dec
         return Ok(Decision::nothing());
     }
     steer::no_push_under_way(run)?;
+    // What the old contract says in a moment must not count for the new one.
+    if let Some(open) = run.open.as_ref().filter(|open| open.step == Step::Checks) {
+        return Err(Rejection::AttemptOpen { attempt: open.no, step: open.step });
+    }
     // The first event carries the caller's key.
     let mut events: Vec<Event> = vec![VerifySpecPinned { spec: spec.cloned() }.into()];
     events.extend(super::withdraw(run));

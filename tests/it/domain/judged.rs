@@ -338,6 +338,10 @@ fn another_contract_voids_what_was_judged_and_the_request_that_rests_on_it() {
     assert_eq!(story.run().evidence(), None);
     let again = Command::RequestPr { request: Box::new(request(1, 1)) };
     assert_eq!(story.refused(person(), again), "missing_test_evidence");
+    story.person(Command::Retry { target: None });
+    assert_eq!(story.due(), Due::Perform(Step::Checks), "the same change is judged by the new contract");
+    story.begin(&Actor::engine(), Step::Checks);
+    assert_eq!(story.refused(person(), Command::PinVerifySpec { spec: None }), "attempt_under_way");
 }
 
 #[test]
