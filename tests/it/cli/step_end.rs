@@ -191,8 +191,9 @@ fn fault_46_a_forbidden_program_stops_the_run_and_a_word_does_not() {
 #[test]
 fn fault_47_a_word_in_a_file_the_agent_read_is_no_trouble_of_its_own() {
     let sandbox = implementing();
+    // On one stream: two pipes have no order between them.
     let script =
-        "print docs: 403 forbidden means that the token is wrong\nerr error: connection timed out\nexit 1\n";
+        "err docs: 403 forbidden means that the token is wrong\nerr error: connection timed out\nexit 1\n";
     let said = step(&sandbox, script, &[]).code(1).json();
     assert_eq!(said["classification"]["reason_code"], "runtime_transient_failure", "{said}");
 }
