@@ -22,6 +22,11 @@ pub enum Delivery {
     Pr,
 }
 
+/// An agent's name without its arguments, which may be long: `codex`, `command`, ...
+pub fn agent_name(agent: &str) -> &str {
+    agent.split([':', ' ']).next().unwrap_or_default()
+}
+
 /// The order a run was made from; never changes afterwards.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunSpec {

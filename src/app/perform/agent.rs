@@ -10,6 +10,7 @@ use crate::domain::evidence::{AttemptOutcome, Change};
 use crate::domain::guard::{Breach, GuardReport, Scope, Violation};
 use crate::domain::id::{AttemptNo, CommitSha};
 use crate::domain::run::Run;
+use crate::domain::spec::agent_name;
 use crate::domain::state::State;
 use crate::ports::worker::{WorkOrder, WorkReport};
 use crate::ports::workspace::{CaptureOrder, GuardOrder, WorkspaceError};
@@ -72,7 +73,7 @@ pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
     crash_point::pass("phase_ended");
     let mut report = ran?;
     report.evidence.signals = Some(Box::new(std::mem::take(&mut report.signals)));
-    report.evidence.worker = worker_of(&order.agent).to_owned();
+    report.evidence.worker = agent_name(&order.agent).to_owned();
     if let Some(err) = trouble {
         return Ok(unjudged(report, &err.into(), was_pushed, flow));
     }
@@ -89,11 +90,6 @@ pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
     crash_point::pass("change_captured");
     let outcome = StepOutcome::AgentEnded { outcome: report.outcome, change, actions, flow };
     Ok(Done::with(report.evidence, outcome))
-}
-
-/// The agent's name without its arguments, which may be long.
-fn worker_of(agent: &str) -> &str {
-    agent.split([':', ' ']).next().unwrap_or_default()
 }
 
 /// What came of a phase that cannot be judged, such as one that left no workspace: nothing is taken from it, and what the agent

@@ -20,6 +20,7 @@ use crate::domain::confine::SandboxMode;
 use crate::domain::event::Event;
 use crate::domain::id::{RunId, Version};
 use crate::domain::spec::MAX_TASK_BYTES;
+use crate::domain::spec::agent_name;
 use crate::domain::state::State;
 use crate::domain::verdict::Verdict;
 
@@ -88,7 +89,7 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
         }
     }
     let agent = args.agent.clone().or(before.spec.agent).or_else(|| session.config.agent.value.clone());
-    let engine = engine(agent.as_deref());
+    let engine = agent.as_deref().map(agent_name).unwrap_or_default().to_owned();
     let extra_args = extra_args(session, args, &engine);
     // codex has a sandbox of its own by these names; around every other agent the engine puts its wall.
     let mode = args.look.codex_sandbox.as_deref().and_then(SandboxMode::of);
@@ -137,11 +138,6 @@ fn prompt(args: &PromptArgs) -> Result<String, CliError> {
         ));
     }
     Ok(text)
-}
-
-/// The agent's name without its arguments.
-fn engine(agent: Option<&str>) -> String {
-    agent.and_then(|agent| agent.split([':', ' ']).next()).unwrap_or_default().to_owned()
 }
 
 /// Arguments after the agent's own; what only codex understands is said to codex only.
