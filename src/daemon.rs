@@ -23,7 +23,7 @@ pub use crate::adapters::process::shield::close_to_neighbours;
 use crate::adapters::random::SystemRandom;
 use crate::adapters::store::owner::this_process;
 use crate::adapters::store::sqlite::SqliteStore;
-use crate::adapters::worker::Workers;
+use crate::adapters::worker::{WorkerSettings, Workers};
 use crate::adapters::workspace::{CHANGE_CAP, GitWorkspace, WorkspaceSettings};
 use crate::app::verify::Verifier;
 use crate::app::{App, AppError, Masking, OperatorNotifier, Ports, Settings};
@@ -78,6 +78,7 @@ impl Wire for Wiring {
                 environment.clone(),
                 Arc::clone(&artifacts) as Arc<_>,
                 supervisor.clone(),
+                WorkerSettings::default(),
             )),
             checks: Arc::new(CheckRunner::new(
                 environment.clone(),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::agent::record::AgentRecord;
 use super::confine::{LimitKind, Tier};
 use super::id::{AttemptNo, BranchName, CommitSha, Digest, TreeSha};
 use super::signal::Signals;
@@ -105,6 +106,9 @@ pub struct AttemptEvidence {
     /// What its transcript says; `None` where none was read.
     #[serde(default)]
     pub signals: Option<Box<Signals>>,
+    /// What is known of the agent; `None` where none ran.
+    #[serde(default)]
+    pub agent: Option<Box<AgentRecord>>,
 }
 
 /// A log kept as a file beside the store.

@@ -7,6 +7,7 @@
 
 pub mod action;
 pub mod actor;
+pub mod agent;
 pub mod command;
 pub mod command_policy;
 pub mod confine;

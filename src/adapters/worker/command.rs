@@ -14,7 +14,7 @@ use crate::adapters::process::tree::write_anew;
 use crate::domain::evidence::{AttemptEvidence, AttemptOutcome, LogRef};
 use crate::domain::signal::{self, Signals};
 use crate::ports::artifact::Artifacts;
-use crate::ports::worker::{OnStart, WorkOrder, WorkReport, WorkerError};
+use crate::ports::worker::{Listener, WorkOrder, WorkReport, WorkerError};
 
 /// The variable that names the file with the prompt.
 const PROMPT_FILE: &str = "AGENTPR_PROMPT_FILE";
@@ -87,7 +87,7 @@ impl CommandWorker {
         &self,
         line: CommandLine,
         order: &WorkOrder,
-        started: OnStart<'_>,
+        listener: &dyn Listener,
         stop: &CancellationToken,
     ) -> Result<WorkReport, WorkerError> {
         if !order.workspace.is_dir() {
@@ -101,7 +101,7 @@ impl CommandWorker {
         group.log = Some(self.artifacts.absolute(&path));
         let report = self
             .supervisor
-            .run(&group, started, stop)
+            .run(&group, &|process| listener.started(process), stop)
             .await
             .map_err(|refused| WorkerError::Unavailable(refused.to_string()))?;
         let (outcome, message) = meaning(&report, order);
@@ -125,8 +125,10 @@ impl CommandWorker {
                 _ => None,
             },
             signals: None,
+            agent: None,
         };
-        Ok(WorkReport { outcome, evidence, signals: signals(report.output).await })
+        let signals = signals(report.output).await;
+        Ok(WorkReport { outcome, evidence, signals, last_message: String::new() })
     }
 
     fn group_order(&self, line: CommandLine, order: &WorkOrder) -> Result<GroupOrder, WorkerError> {

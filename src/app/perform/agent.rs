@@ -4,6 +4,8 @@ use super::{Detail, Done, Work};
 use crate::app::{AppError, prompt};
 use crate::crash_point;
 use crate::domain::action::{ActionsReport, ActionsRequest, needs_person};
+use crate::domain::agent::budget::Allowance;
+use crate::domain::agent::role::Role;
 use crate::domain::command::{ActionsFound, Command, Flow, StepOutcome};
 use crate::domain::confine::SandboxMode;
 use crate::domain::evidence::{AttemptOutcome, Change};
@@ -37,12 +39,17 @@ pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
     let order = WorkOrder {
         run: work.run.id.clone(),
         attempt: work.attempt,
+        role: Role::Build,
         agent,
+        model: None,
         extra_args,
         workspace: work.app.ports.workspace.path(&work.run.spec.repo, &work.run.id),
         prompt: text,
+        output_schema: None,
+        resume: None,
         confinement,
         limits: work.run.spec.limits.of_attempt(),
+        allowance: Allowance::default(),
     };
     let guard = guard_order(work.run, work.attempt, confinement.mode);
     let ports = &work.app.ports;

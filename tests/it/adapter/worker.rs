@@ -3,6 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use agentpr::domain::agent::budget::Allowance;
+use agentpr::domain::agent::role::Role;
 use agentpr::domain::confine::{LimitKind, ProcessLimits, SandboxMode, Tier};
 use agentpr::domain::evidence::AttemptOutcome;
 use agentpr::domain::id::AttemptNo;
@@ -18,10 +20,15 @@ fn order(world: &World, agent: String) -> WorkOrder {
     WorkOrder {
         run: run().0,
         attempt: AttemptNo(3),
+        role: Role::Build,
         agent,
+        model: None,
         extra_args: Vec::new(),
         workspace,
         prompt: "a prompt".to_owned(),
+        output_schema: None,
+        resume: None,
+        allowance: Allowance::default(),
         confinement: open(),
         limits: ProcessLimits::wall(Duration::from_secs(20)),
     }

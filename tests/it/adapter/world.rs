@@ -18,8 +18,10 @@ use agentpr::adapters::process::group::Supervisor;
 use agentpr::adapters::process::overrides::Overrides;
 use agentpr::adapters::process::redact::Redactor;
 use agentpr::adapters::process::sandbox::{Sandbox, SandboxSettings};
-use agentpr::adapters::worker::Workers;
+use agentpr::adapters::worker::{WorkerSettings, Workers};
 use agentpr::adapters::workspace::{GitWorkspace, WorkspaceSettings};
+use agentpr::domain::agent::budget::Allowance;
+use agentpr::domain::agent::role::Role;
 use agentpr::domain::confine::{Confinement, ProcessLimits, SandboxMode, Tier};
 use agentpr::domain::evidence::{Change, CheckReport, Prepared, ProcessRef};
 use agentpr::domain::id::{AttemptNo, BranchName, CommitSha, RepoSlug, RunId};
@@ -79,7 +81,12 @@ impl World {
         let kept: Arc<dyn Artifacts> = Arc::<ArtifactStore>::clone(&artifacts);
         Self {
             workspace: GitWorkspace::new(settings, remotes.clone(), control.clone()),
-            workers: Workers::new(environment.clone(), Arc::clone(&kept), supervisor.clone()),
+            workers: Workers::new(
+                environment.clone(),
+                Arc::clone(&kept),
+                supervisor.clone(),
+                WorkerSettings::default(),
+            ),
             checks: CheckRunner::new(environment.clone(), control.clone(), kept, supervisor),
             forge: LocalForge::new(remotes, control.clone()),
             artifacts,
@@ -128,10 +135,15 @@ impl World {
         let order = WorkOrder {
             run: run.clone(),
             attempt: AttemptNo(1),
+            role: Role::Build,
             agent: self.agent(script),
+            model: None,
             extra_args: Vec::new(),
             workspace: self.workspace.path(&spec.repo, run),
             prompt: "please fix it".to_owned(),
+            output_schema: None,
+            resume: None,
+            allowance: Allowance::default(),
             confinement: open(),
             limits: ProcessLimits::wall(Duration::from_secs(20)),
         };

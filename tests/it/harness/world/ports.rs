@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use agentpr::domain::action::{ActionKind, ActionLine, ActionResult, Risk};
+use agentpr::domain::agent::quota::Pool;
 use agentpr::domain::evidence::{
     AttemptEvidence, AttemptOutcome, Change, CheckReport, CheckResult, CheckSource, DiffStat, Prepared,
     ProcessRef,
@@ -18,7 +19,7 @@ use agentpr::domain::verification::Stage;
 use agentpr::ports::action::{ActionOrder, Actions};
 use agentpr::ports::check::{CheckOrder, Checks, ChecksError, Contract};
 use agentpr::ports::forge::{Forge, ForgeError, OpenedPr};
-use agentpr::ports::worker::{OnStart, WorkOrder, WorkReport, Worker, WorkerError};
+use agentpr::ports::worker::{AgentStatus, Listener, OnStart, WorkOrder, WorkReport, Worker, WorkerError};
 use agentpr::ports::workspace::{CaptureOrder, GuardOrder, Inspection, Judged, Workspace, WorkspaceError};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
@@ -145,10 +146,14 @@ impl Worker for World {
     async fn run(
         &self,
         order: &WorkOrder,
-        started: OnStart<'_>,
+        listener: &dyn Listener,
         stop: &CancellationToken,
     ) -> Result<WorkReport, WorkerError> {
-        started(ProcessRef { pid: 7, start_ticks: u64::from(order.attempt.0), boot: "boot".to_owned() });
+        listener.started(ProcessRef {
+            pid: 7,
+            start_ticks: u64::from(order.attempt.0),
+            boot: "boot".to_owned(),
+        });
         let does = {
             let mut state = self.lock();
             state.agents_at_once += 1;
@@ -181,7 +186,24 @@ impl Worker for World {
             }
         };
         self.lock().agents_at_once -= 1;
-        Ok(WorkReport { outcome, evidence: AttemptEvidence::default(), signals: Signals::default() })
+        Ok(WorkReport {
+            outcome,
+            evidence: AttemptEvidence::default(),
+            signals: Signals::default(),
+            last_message: String::new(),
+        })
+    }
+
+    fn pool(&self, agent: &str) -> Option<Pool> {
+        Some(Pool::new(agent))
+    }
+
+    fn model(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    async fn survey(&self) -> Vec<AgentStatus> {
+        Vec::new()
     }
 
     fn probe(&self, agent: &str) -> Result<(), WorkerError> {
