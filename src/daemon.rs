@@ -68,6 +68,7 @@ impl Wire for Wiring {
         };
         let ports = Ports {
             upkeep: Arc::clone(&store) as Arc<_>,
+            ledger: Arc::clone(&store) as Arc<_>,
             store,
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(SystemRandom),
@@ -101,6 +102,9 @@ impl Wire for Wiring {
             repository_policies: config.policies.repositories.clone(),
             agent: config.agent.value.clone(),
             workspace_root,
+            roles: BTreeMap::new(),
+            budgets: crate::domain::agent::budget::Budgets::default(),
+            prompts: None,
         };
         Ok(App::new(ports, settings))
     }

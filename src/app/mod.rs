@@ -30,6 +30,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use crate::domain::agent::budget::Budgets;
+use crate::domain::agent::role::Roles;
 use crate::domain::id::{BranchName, InvalidId, RunId};
 use crate::domain::policy::Policy;
 use crate::domain::spec::Limits;
@@ -38,6 +40,7 @@ use crate::ports::artifact::Artifacts;
 use crate::ports::check::Checks;
 use crate::ports::clock::Clock;
 use crate::ports::forge::Forge;
+use crate::ports::ledger::Ledger;
 use crate::ports::local::LocalRepos;
 use crate::ports::notifier::Notifier;
 use crate::ports::probe::Probe;
@@ -70,6 +73,7 @@ pub struct App {
 pub struct Ports {
     pub store: Arc<dyn EventStore>,
     pub upkeep: Arc<dyn Upkeep>,
+    pub ledger: Arc<dyn Ledger>,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
     pub redaction: Arc<dyn Redaction>,
@@ -101,6 +105,12 @@ pub struct Settings {
     pub repository_policies: BTreeMap<String, Policy>,
     /// The agent of a submitted run that names none.
     pub agent: Option<String>,
+    /// Agents and models of roles, for a run that brings none.
+    pub roles: Roles,
+    /// Budgets of a run that brings none.
+    pub budgets: Budgets,
+    /// A folder whose templates take the place of the built-in ones.
+    pub prompts: Option<PathBuf>,
     /// Where workspaces are made.
     pub workspace_root: PathBuf,
 }

@@ -128,6 +128,13 @@ pub fn advice(run: &Run, now: &Moment) -> Advice {
                 _ => vec![format!("agentpr record-check --run-id {id} --conclusion success")],
             },
         ),
+        Due::Wait(Wait::Quota(_)) => {
+            let pool = run.parked.as_ref().map_or("", |parked| parked.pool.as_str());
+            (
+                format!("the allowance of `{pool}` to come back"),
+                vec!["agentpr quota".to_owned(), format!("agentpr pause {id}")],
+            )
+        }
         Due::Wait(Wait::Nothing) => ("nothing: the run is over".to_owned(), Vec::new()),
     };
     Advice { waits_for, next }

@@ -68,6 +68,7 @@ impl FileLimits {
     pub(super) fn resolve(&self, file: &Path) -> (Limits, Vec<(&'static str, Origin)>) {
         let default = Limits::default();
         let limits = Limits {
+            quota_wait_minutes: Limits::default().quota_wait_minutes,
             max_iteration_count: self.max_iteration_count.unwrap_or(default.max_iteration_count),
             max_run_minutes: self.max_run_minutes.or(default.max_run_minutes),
             attempt_secs: self.attempt_secs.unwrap_or(default.attempt_secs),

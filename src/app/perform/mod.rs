@@ -148,7 +148,7 @@ impl App {
     /// [`AppError::Refused`] when the step makes no sense now, or the store's; a step that fails is no error.
     pub async fn perform(&self, hold: &Hold, order: &Order) -> Result<Executed, AppError> {
         let by = hold.by(&order.actor);
-        let start = Command::StartAttempt { step: order.step, generation: hold.generation() };
+        let start = Command::StartAttempt { step: order.step, generation: hold.generation(), reserved: None };
         let started = self.execute(hold.run(), &start, &by)?;
         crash_point::pass("attempt_started");
         let work = Work {

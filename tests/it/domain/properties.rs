@@ -122,7 +122,7 @@ fn commands() -> impl Strategy<Value = Command> {
     let reviews = select(vec!["approved", "changes_requested", "commented"]);
     prop_oneof![
         4 => simple,
-        3 => steps().prop_map(|step| Command::StartAttempt { step, generation: 1 }),
+        3 => steps().prop_map(|step| Command::StartAttempt { step, generation: 1, reserved: None }),
         1 => (0..9u32, outcomes())
             .prop_map(|(no, outcome)| Command::EndAttempt { attempt: attempt(no), evidence: evidence(), outcome }),
         1 => (1..4u8).prop_map(|n| Command::NoteChange { change: change(n) }),

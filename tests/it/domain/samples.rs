@@ -75,6 +75,9 @@ pub(super) fn manual_spec() -> RunSpec {
         prompt_version: "v1".to_owned(),
         task: "mend the test".to_owned(),
         agent: None,
+        model: None,
+        roles: std::collections::BTreeMap::default(),
+        budgets: agentpr::domain::agent::budget::Budgets::default(),
         checks: vec!["cargo test".to_owned()],
         base_branch: None,
         remote: None,
@@ -223,7 +226,7 @@ pub(super) fn every_event() -> Vec<(String, Event)> {
         AuthGranted {}.into(),
         PlanReady { contract: contract() }.into(),
         ImplementationStarted {}.into(),
-        AttemptStarted { attempt: attempt(1), step: Step::Agent, generation: 1 }.into(),
+        AttemptStarted { attempt: attempt(1), step: Step::Agent, generation: 1, reserved: None }.into(),
         ProcessStarted { attempt: attempt(1), process: process() }.into(),
         AttemptEnded {
             attempt: attempt(1),

@@ -235,7 +235,7 @@ fn a_wrong_step_made_by_hand_is_caught() {
     assert_eq!(wrong(State::Done, State::Implementing, nobody, None), "I6");
     assert_eq!(wrong(State::Implementing, State::Pushed, nobody, Some(pushed(1))), "I8");
     assert_eq!(wrong(State::NeedsHumanReview, State::Implementing, nobody, None), "I10");
-    let begun = AttemptStarted { attempt: AttemptNo(9), step: Step::Agent, generation: 1 };
+    let begun = AttemptStarted { attempt: AttemptNo(9), step: Step::Agent, generation: 1, reserved: None };
     assert_eq!(wrong(State::Paused, State::Paused, nobody, Some(begun.into())), "I10");
     let late =
         Command::RecordCheck { conclusion: "failure".to_owned(), head_sha: Some(sha(7)), pr_number: None };

@@ -151,7 +151,7 @@ impl Node {
         for late in [false, true] {
             let command = match next(self.run(), &moment(late)) {
                 Due::Command(command) => command,
-                Due::Perform(step) => Command::StartAttempt { step, generation: 1 },
+                Due::Perform(step) => Command::StartAttempt { step, generation: 1, reserved: None },
                 Due::Wait(_) => continue,
             };
             acts.push(ask(Actor::engine(), command, late));
@@ -268,7 +268,7 @@ impl Node {
                 Command::StartImplementation,
             ]);
             for step in STEPS {
-                commands.push(Command::StartAttempt { step, generation: 1 });
+                commands.push(Command::StartAttempt { step, generation: 1, reserved: None });
             }
         }
         if scope.by_name {

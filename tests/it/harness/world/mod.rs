@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use agentpr::app::{App, Ports, Settings};
+use agentpr::domain::agent::budget::Budgets;
 use agentpr::domain::evidence::{LogRef, ProcessRef};
 use agentpr::domain::gate::PrRequest;
 use agentpr::domain::guard::Breach;
@@ -24,6 +25,7 @@ use agentpr::ports::artifact::{ArtifactError, Artifacts};
 use agentpr::ports::check::Checks;
 use agentpr::ports::clock::Clock;
 use agentpr::ports::forge::Forge;
+use agentpr::ports::ledger::Ledger;
 use agentpr::ports::local::{LocalRepo, LocalRepos, Sample};
 use agentpr::ports::notifier::Notifier;
 use agentpr::ports::probe::Probe;
@@ -207,7 +209,7 @@ impl World {
     }
 
     /// An app over `store` in this world.
-    pub(crate) fn app<S: EventStore + Upkeep + 'static>(
+    pub(crate) fn app<S: EventStore + Upkeep + Ledger + 'static>(
         self: &Arc<Self>,
         store: &Arc<S>,
         process: &str,
@@ -215,6 +217,7 @@ impl World {
         let ports = Ports {
             store: Arc::clone(store) as Arc<dyn EventStore>,
             upkeep: Arc::clone(store) as Arc<dyn Upkeep>,
+            ledger: Arc::clone(store) as Arc<dyn Ledger>,
             clock: Arc::clone(self) as Arc<dyn Clock>,
             random: Arc::clone(self) as Arc<dyn Random>,
             redaction: Arc::new(agentpr::adapters::process::redact::Redactor::none()),
@@ -244,6 +247,9 @@ impl World {
             repository_policies: BTreeMap::new(),
             agent: None,
             workspace_root: PathBuf::from("/nowhere"),
+            roles: BTreeMap::new(),
+            budgets: Budgets::default(),
+            prompts: None,
         };
         Arc::new(App::new(ports, settings))
     }
