@@ -25,6 +25,7 @@ use crate::adapters::store::owner::this_process;
 use crate::adapters::store::sqlite::SqliteStore;
 use crate::adapters::worker::{WorkerSettings, Workers};
 use crate::adapters::workspace::{CHANGE_CAP, GitWorkspace, WorkspaceSettings};
+use crate::app::prompt::Prompts;
 use crate::app::verify::Verifier;
 use crate::app::{App, AppError, Masking, OperatorNotifier, Ports, Settings};
 use crate::config::{Config, Environment, Origin};
@@ -104,7 +105,7 @@ impl Wire for Wiring {
             workspace_root,
             roles: BTreeMap::new(),
             budgets: crate::domain::agent::budget::Budgets::default(),
-            prompts: None,
+            prompts: Prompts::default(),
         };
         Ok(App::new(ports, settings))
     }

@@ -6,6 +6,7 @@ use super::execute::{By, refused};
 use super::perform::{Detail, Order};
 use super::{App, AppError};
 use crate::domain::actor::Actor;
+use crate::domain::agent::role::Role;
 use crate::domain::command::{Command, Flow};
 use crate::domain::confine::SandboxMode;
 use crate::domain::decide::Rejection;
@@ -89,6 +90,8 @@ impl App {
         let flow = Flow::ByHand { success: step.success };
         let detail = Detail::Agent {
             agent: Some(agent),
+            role: Role::Build,
+            model: None,
             prompt: step.prompt.clone(),
             extra_args: step.extra_args.clone(),
             sandbox: step.sandbox,

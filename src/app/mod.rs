@@ -109,8 +109,8 @@ pub struct Settings {
     pub roles: Roles,
     /// Budgets of a run that brings none.
     pub budgets: Budgets,
-    /// A folder whose templates take the place of the built-in ones.
-    pub prompts: Option<PathBuf>,
+    /// The templates of prompts.
+    pub prompts: prompt::Prompts,
     /// Where workspaces are made.
     pub workspace_root: PathBuf,
 }

@@ -96,10 +96,8 @@ pub async fn report(
     record.usage = heard.usage;
     record.pool = pool(stage);
     if class == OutcomeClass::Quota {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let now_ms = now.ok().and_then(|since| i64::try_from(since.as_millis()).ok()).unwrap_or_default();
-        record.exhausted =
-            record.pool.clone().map(|pool| exhausted(pool, heard.limited.unwrap_or_default(), now_ms));
+        let limited = heard.limited.unwrap_or_default();
+        record.exhausted = record.pool.clone().map(|pool| exhausted(pool, limited));
     }
     record.last_words = cut(&heard.last_message);
     let evidence = AttemptEvidence {

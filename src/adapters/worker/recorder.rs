@@ -7,10 +7,11 @@ use tokio_util::sync::CancellationToken;
 use super::agent::Stage;
 use crate::domain::agent::budget::Spent;
 use crate::domain::agent::class::{Judgement, Trouble};
-use crate::domain::agent::quota::Exhausted;
+use crate::domain::agent::quota::{Exhausted, Pool};
 use crate::domain::agent::record::Session;
 use crate::domain::agent::signal::{AgentSignal, cut_words};
 use crate::domain::agent::usage::{Meter, Price, Tokens, Usage};
+use crate::domain::time::Timestamp;
 
 /// Takes signals, from any task. Clones share one state.
 #[derive(Clone)]
@@ -162,13 +163,7 @@ impl State {
     }
 }
 
-/// An allowance that is used up, at `now_ms` by the wall clock.
-pub fn exhausted(
-    pool: crate::domain::agent::quota::Pool,
-    limited: (Option<u64>, Option<i64>),
-    now_ms: i64,
-) -> Exhausted {
-    let by_wait = limited.0.and_then(|secs| i64::try_from(secs).ok()).map(|secs| now_ms + secs * 1_000);
-    let reset_at = limited.1.or(by_wait).map(crate::domain::time::Timestamp);
-    Exhausted { pool, reset_at }
+/// An allowance that is used up, with what was told of its reset.
+pub fn exhausted(pool: Pool, limited: (Option<u64>, Option<i64>)) -> Exhausted {
+    Exhausted { pool, reset_at: limited.1.map(Timestamp), reset_secs: limited.0 }
 }

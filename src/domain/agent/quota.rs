@@ -39,6 +39,16 @@ pub struct Exhausted {
     /// When it is there again, as far as the provider said.
     #[serde(default)]
     pub reset_at: Option<Timestamp>,
+    /// The same as seconds from the end of the attempt, where the provider said it so.
+    #[serde(default)]
+    pub reset_secs: Option<u64>,
+}
+
+impl Exhausted {
+    /// When it is there again, told at `now`.
+    pub fn reset(&self, now: Timestamp) -> Option<Timestamp> {
+        self.reset_at.or_else(|| self.reset_secs.map(|secs| now.plus(Duration::from_secs(secs))))
+    }
 }
 
 /// A run that waits for an allowance.
@@ -71,7 +81,7 @@ pub const MOST_WAITS: u32 = 12;
 ///
 /// Each run gets its own place within [`SPREAD`], the same every time.
 pub fn until(exhausted: &Exhausted, run: &RunId, before: u32, now: Timestamp) -> Timestamp {
-    let reset = exhausted.reset_at.filter(|reset| *reset > now).unwrap_or_else(|| {
+    let reset = exhausted.reset(now).filter(|reset| *reset > now).unwrap_or_else(|| {
         let guess = FIRST_GUESS.saturating_mul(1 << before.min(8)).min(LONGEST_GUESS);
         now.plus(guess)
     });

@@ -45,8 +45,12 @@ pub(super) fn wait(run: &Run, exhausted: &Exhausted, ctx: &Ctx) -> Vec<Event> {
         Some(_) | None => 0,
     };
     let until = until(exhausted, &run.id, before, now);
-    let parked =
-        QuotaParked { pool: exhausted.pool.clone(), reset_at: exhausted.reset_at, until, times: before + 1 };
+    let parked = QuotaParked {
+        pool: exhausted.pool.clone(),
+        reset_at: exhausted.reset(now),
+        until,
+        times: before + 1,
+    };
     let mut events: Vec<Event> = vec![parked.into()];
     let most = run.spec.limits.quota_wait_minutes;
     let pool = &exhausted.pool;

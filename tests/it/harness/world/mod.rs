@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use agentpr::app::prompt::Prompts;
 use agentpr::app::{App, Ports, Settings};
 use agentpr::domain::agent::budget::Budgets;
 use agentpr::domain::evidence::{LogRef, ProcessRef};
@@ -249,7 +250,7 @@ impl World {
             workspace_root: PathBuf::from("/nowhere"),
             roles: BTreeMap::new(),
             budgets: Budgets::default(),
-            prompts: None,
+            prompts: Prompts::default(),
         };
         Arc::new(App::new(ports, settings))
     }
