@@ -57,7 +57,6 @@ impl Listener for Ears<'_, '_> {
         if let Err(err) = self.work.app.execute(&self.work.run.id, &command, &by) {
             tracing::warn!(run = %self.work.run.id, error = %err, "an agent's conversation could not be recorded");
         }
-        crash_point::pass("session_named");
     }
 }
 
