@@ -187,7 +187,13 @@ fn reason_codes(source: &Source) -> BTreeSet<String> {
 #[test]
 fn every_reason_code_is_documented() {
     let page = document("docs/judging.md");
-    let sources = ["src/domain/verdict.rs", "src/domain/decide/work.rs", "src/domain/confine.rs"];
+    let sources = [
+        "src/domain/verdict.rs",
+        "src/domain/decide/work.rs",
+        "src/domain/decide/quota.rs",
+        "src/domain/confine.rs",
+        "src/domain/agent/class.rs",
+    ];
     let codes: BTreeSet<String> = sources.iter().flat_map(|path| reason_codes(&document(path))).collect();
     assert!(codes.len() >= 20, "only {codes:?} found");
     let missing = codes.iter().filter(|code| !page.text.contains(&format!("`{code}`")));
