@@ -66,15 +66,9 @@ pub(super) async fn turn(work: &Work<'_>, turn: Turn) -> Result<Turned, AppError
     make_sure_of_workspace(work).await?;
     let guard = guard_order(work, turn.scope);
     let ports = &work.app.ports;
-    match work.begin_phase(&guard).await {
-        // Something is in its place that is no workspace, such as a link.
-        Err(AppError::Workspace(WorkspaceError::Missing(_))) => {
-            make_workspace_again(work).await?;
-            work.begin_phase(&guard).await?;
-        }
-        begun => begun?,
-    }
-    let before = remote_head(work).await;
+    // Neither needs the other, and both are git programs that wait for a disk or a network.
+    let (begun, before) = tokio::join!(begin(work, &guard), remote_head(work));
+    begun?;
     let ran = run(work, &turn).await;
     crash_point::pass("agent_ended");
     let judged = ports.workspace.end_phase(&guard).await;
@@ -97,6 +91,17 @@ pub(super) async fn turn(work: &Work<'_>, turn: Turn) -> Result<Turned, AppError
         record.prompt = turn.prompt.template.clone();
     }
     Ok(Turned { report, trouble, was_pushed })
+}
+
+/// Begins the guarded phase, in a workspace made again when something that is none is in its place, such as a link.
+async fn begin(work: &Work<'_>, guard: &GuardOrder) -> Result<(), AppError> {
+    match work.begin_phase(guard).await {
+        Err(AppError::Workspace(WorkspaceError::Missing(_))) => {
+            make_workspace_again(work).await?;
+            work.begin_phase(guard).await
+        }
+        begun => begun,
+    }
 }
 
 /// Runs the agent, a second time without its conversation when that is gone.
