@@ -308,6 +308,8 @@ fn messages_have_their_trouble() {
         ("unexpected status 404 Not Found: rate limit docs", Trouble::BadRequest),
         ("You’re out of credits.", Trouble::QuotaExhausted),
         ("stream disconnected before completion: idle timeout waiting for SSE", Trouble::Network),
+        (r#"{"error": {"message": "bad thing", "param": null}}"#, Trouble::BadRequest),
+        ("Connection failed: error sending request", Trouble::Network),
         ("the moon is in the wrong place", Trouble::Protocol),
         ("", Trouble::Protocol),
     ] {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use agentpr::adapters::worker::agent::{Agent, Installed, Key, Setup};
 use agentpr::adapters::worker::codex::Codex;
-use agentpr::adapters::worker::codex::arguments::{Wishes, arguments, environment, sandbox};
+use agentpr::adapters::worker::codex::arguments::{Wishes, arguments, environment, prepare, sandbox};
 use agentpr::domain::agent::budget::Allowance;
 use agentpr::domain::agent::record::Session;
 use agentpr::domain::agent::role::Role;
@@ -306,6 +306,65 @@ fn a_login_at_an_address_of_the_operators_is_used_there() {
     assert!(!case.settings()["model_providers.agentpr"].contains("auth"));
     case.setup.login = Some(PathBuf::from("/somewhere/auth.json"));
     assert!(case.settings()["model_providers.agentpr"].contains("requires_openai_auth=true"));
+}
+
+#[test]
+fn the_home_keeps_conversations_and_login_and_nothing_a_command_may_have_left_there() {
+    let root = tempfile::tempdir().unwrap();
+    let home = root.path().join("home");
+    let outside = root.path().join("outside");
+    std::fs::create_dir_all(home.join("sessions/2026")).unwrap();
+    std::fs::create_dir_all(home.join("skills/mine")).unwrap();
+    std::fs::write(&outside, "outside").unwrap();
+    for name in ["AGENTS.md", "config.toml", ".env", "hooks.json"] {
+        std::fs::write(home.join(name), "a trap").unwrap();
+    }
+    std::os::unix::fs::symlink(&outside, home.join("output-schema.json")).unwrap();
+    let mut case = Case::new();
+    case.order.output_schema = Some("{\"a\":1}".to_owned());
+    case.setup.key = key();
+    prepare(&Wishes { home: &home, ..case.wishes() }).unwrap();
+    let mut left: Vec<String> = std::fs::read_dir(&home)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["output-schema.json", "sessions"]);
+    assert!(home.join("sessions/2026").is_dir());
+    assert_eq!(std::fs::read_to_string(home.join("output-schema.json")).unwrap(), "{\"a\":1}");
+    assert_eq!(std::fs::read_to_string(&outside).unwrap(), "outside");
+}
+
+#[test]
+fn a_login_is_copied_privately_and_what_codex_renewed_in_its_copy_stays() {
+    use std::os::unix::fs::PermissionsExt;
+    let root = tempfile::tempdir().unwrap();
+    let (home, login) = (root.path().join("home"), root.path().join("auth.json"));
+    std::fs::create_dir(&home).unwrap();
+    let mut case = Case::new();
+    case.setup.login = Some(login.clone());
+    let made = |case: &Case| prepare(&Wishes { home: &home, ..case.wishes() });
+    let missing = made(&case).unwrap_err().to_string();
+    assert!(missing.contains("auth.json"), "{missing}");
+    let write = |path: &Path, text: &str, secs: u64| {
+        std::fs::write(path, text).unwrap();
+        let time = std::time::UNIX_EPOCH + Duration::from_secs(secs);
+        std::fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+    };
+    let copy = home.join("auth.json");
+    write(&login, "first", 1_000_000);
+    std::os::unix::fs::symlink(&login, &copy).unwrap();
+    made(&case).unwrap();
+    let found = std::fs::symlink_metadata(&copy).unwrap();
+    assert!(found.is_file());
+    assert_eq!(found.permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::read_to_string(&copy).unwrap(), "first");
+    write(&copy, "renewed", 1_000_100);
+    made(&case).unwrap();
+    assert_eq!(std::fs::read_to_string(&copy).unwrap(), "renewed");
+    write(&login, "logged in again", 1_000_200);
+    made(&case).unwrap();
+    assert_eq!(std::fs::read_to_string(&copy).unwrap(), "logged in again");
 }
 
 #[test]

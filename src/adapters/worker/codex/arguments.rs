@@ -6,14 +6,19 @@
 //! The sandbox. codex's own is bubblewrap too, and it cannot be put up inside the engine's: measured with 0.169 in tier 2, commands
 //! then fail without an event and patches fail, while the program ends with 0; Landlock forbids every mount (landlock(7)), so tier 1
 //! is the same. So inside a wall codex is told `danger-full-access`, whatever is wished, and the wall does what the mode says: the
-//! workspace is read-only for `read-only`. Without a wall the mode is codex's own, and a role that does not write is `read-only`.
+//! workspace is read-only for the mode `read-only`, and for that mode only: a role that does not write needs it from whoever gives the
+//! order. Without a wall the mode is codex's own, and a role that does not write is `read-only`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::adapters::process::tree::write_anew;
+use rustix::fs::FileType;
+
+use crate::adapters::process::beneath::{Root, is_kind, names};
 use crate::adapters::worker::agent::{Installed, Launch, Setup, Stage};
 use crate::domain::confine::{SandboxMode, Tier};
 use crate::ports::worker::{WorkOrder, WorkerError};
@@ -52,6 +57,18 @@ const STREAM_RETRIES: u32 = 3;
 
 /// Milliseconds a stream may be silent: codex's own default, said so that it does not change.
 const STREAM_IDLE_MS: u32 = 300_000;
+
+/// Its login in its home.
+const LOGIN: &[u8] = b"auth.json";
+
+/// What stays in its home from one start to the next.
+const KEPT: [&[u8]; 2] = [b"sessions", LOGIN];
+
+/// The file in its home with the schema of its last words.
+const SCHEMA: &str = "output-schema.json";
+
+/// The file in its home it writes its last words to, for people; the engine takes them from its events.
+const LAST_MESSAGE: &str = "last-message.txt";
 
 /// What the argument list is made from.
 #[derive(Debug, Clone, Copy)]
@@ -112,9 +129,9 @@ pub fn arguments(wishes: &Wishes<'_>) -> Vec<String> {
         args.flag(installed, option);
     }
     args.option(installed, "--cd", &order.workspace.to_string_lossy());
-    args.option(installed, "--output-last-message", &last_message(home).to_string_lossy());
+    args.option(installed, "--output-last-message", &home.join(LAST_MESSAGE).to_string_lossy());
     if order.output_schema.is_some() {
-        args.option(installed, "--output-schema", &schema(home).to_string_lossy());
+        args.option(installed, "--output-schema", &home.join(SCHEMA).to_string_lossy());
     }
     if let Some(model) = order.model.as_deref().or(setup.model.as_deref()) {
         args.pair("--model", model);
@@ -296,36 +313,43 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-fn last_message(home: &Path) -> PathBuf {
-    home.join("last-message.txt")
-}
-
-fn schema(home: &Path) -> PathBuf {
-    home.join("output-schema.json")
-}
-
-fn prepare(wishes: &Wishes<'_>) -> io::Result<()> {
-    // What an earlier start said is not what this one says.
-    write_anew(&last_message(wishes.home), b"")?;
+/// Makes the home ready: what an earlier start left is removed apart from its conversations and its login, and what this one needs is
+/// written.
+///
+/// Commands of an earlier start could write there, and codex takes instructions, skills and settings from it; measured with 0.169, an
+/// `AGENTS.md` and a skill left there are shown to the model. Resuming needs the conversations only.
+///
+/// # Errors
+/// What the file system says; nothing in the home is followed if it is a link.
+pub fn prepare(wishes: &Wishes<'_>) -> io::Result<()> {
+    let home = Root::open(wishes.home)?;
+    for name in names(home.folder(b"")?.as_fd())? {
+        if !KEPT.contains(&name.as_slice()) {
+            home.remove(&name)?;
+        }
+    }
     if let Some(text) = &wishes.order.output_schema {
-        write_anew(&schema(wishes.home), text.as_bytes())?;
+        home.put(SCHEMA.as_bytes(), text.as_bytes(), 0o600, None)?;
     }
     match &wishes.setup.login {
-        Some(login) if wishes.setup.key.is_none() => copy_login(login, &wishes.home.join("auth.json")),
+        Some(login) if wishes.setup.key.is_none() => copy_login(login, &home),
         _ => Ok(()),
     }
 }
 
 /// Copies the operator's login, unless the copy is younger: codex renews its tokens in the copy.
-fn copy_login(login: &Path, copy: &Path) -> io::Result<()> {
-    let is_younger = |kept: &fs::Metadata| {
-        kept.is_file()
-            && matches!((kept.modified(), fs::metadata(login).and_then(|found| found.modified())), (Ok(kept), Ok(found)) if kept >= found)
+fn copy_login(login: &Path, home: &Root) -> io::Result<()> {
+    let explained = |err: io::Error| {
+        io::Error::new(
+            err.kind(),
+            format!("the login `{}`: {err}; make it with `codex login`", login.display()),
+        )
     };
-    if fs::symlink_metadata(copy).is_ok_and(|kept| is_younger(&kept)) {
+    let changed = fs::metadata(login).map_err(explained)?.mtime();
+    let copy = home.stat(LOGIN)?;
+    if copy.is_some_and(|copy| is_kind(&copy, FileType::RegularFile) && copy.st_mtime >= changed) {
         return Ok(());
     }
-    let text = fs::read(login)
-        .map_err(|err| io::Error::new(err.kind(), format!("the login `{}`: {err}", login.display())))?;
-    write_anew(copy, &text)
+    let text = fs::read(login).map_err(explained)?;
+    home.put(LOGIN, &text, 0o600, None)
 }

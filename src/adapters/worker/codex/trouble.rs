@@ -63,6 +63,8 @@ pub fn classify(message: &str) -> Trouble {
         (Some(400..=499), Some(Trouble::ContextOverflow)) => Trouble::ContextOverflow,
         (Some(400..=499), _) => Trouble::BadRequest,
         (_, Some(trouble)) => trouble,
+        // The body of a 400 is told as it came, without its status.
+        (None, None) if lower.starts_with('{') => Trouble::BadRequest,
         (_, None) => Trouble::Protocol,
     }
 }
