@@ -309,6 +309,7 @@ fn messages_have_their_trouble() {
         ("You’re out of credits.", Trouble::QuotaExhausted),
         ("stream disconnected before completion: idle timeout waiting for SSE", Trouble::Network),
         (r#"{"error": {"message": "bad thing", "param": null}}"#, Trouble::BadRequest),
+        (r#"{"detail": "unsupported parameter: timeout"}"#, Trouble::BadRequest),
         ("Connection failed: error sending request", Trouble::Network),
         ("the moon is in the wrong place", Trouble::Protocol),
         ("", Trouble::Protocol),

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use agentpr::adapters::worker::agent::{Agent, Installed, Key, Setup};
 use agentpr::adapters::worker::codex::Codex;
-use agentpr::adapters::worker::codex::arguments::{Wishes, arguments, environment, prepare, sandbox};
+use agentpr::adapters::worker::codex::arguments::{Wishes, arguments, environment, sandbox};
+use agentpr::adapters::worker::codex::home::prepare;
 use agentpr::domain::agent::budget::Allowance;
 use agentpr::domain::agent::record::Session;
 use agentpr::domain::agent::role::Role;
@@ -177,7 +178,13 @@ fn what_is_asked_for_comes_before_resume_and_the_prompt_on_standard_input() {
     assert!(text.contains("--output-schema /rt/agent/codex/output-schema.json"), "{text}");
     assert!(text.ends_with(&format!("--operators --orders resume {THREAD} -")), "{text}");
     assert_eq!(case.settings()["model_reasoning_effort"], "\"xhigh\"");
-    assert!(!case.args().iter().any(|arg| arg.contains("a prompt")));
+}
+
+#[test]
+fn f35_the_prompt_is_no_argument() {
+    let case = Case::new();
+    assert!(!case.args().iter().any(|arg| arg.contains(&case.order.prompt)));
+    assert_eq!(case.args().last().map(String::as_str), Some("-"), "it is read from standard input");
 }
 
 #[test]
@@ -274,7 +281,7 @@ fn its_own_sandbox_opens_the_runs_caches_but_never_the_agents_home() {
 }
 
 #[test]
-fn the_key_is_in_the_environment_only_and_hidden_from_commands() {
+fn f36_the_key_is_in_the_environment_only_and_hidden_from_commands() {
     let mut case = Case::new();
     case.setup.key = key();
     let env = environment(&case.wishes());
@@ -323,7 +330,7 @@ fn the_home_keeps_conversations_and_login_and_nothing_a_command_may_have_left_th
     let mut case = Case::new();
     case.order.output_schema = Some("{\"a\":1}".to_owned());
     case.setup.key = key();
-    prepare(&Wishes { home: &home, ..case.wishes() }).unwrap();
+    prepare(&home, &case.order, &case.setup).unwrap();
     let mut left: Vec<String> = std::fs::read_dir(&home)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -343,7 +350,7 @@ fn a_login_is_copied_privately_and_what_codex_renewed_in_its_copy_stays() {
     std::fs::create_dir(&home).unwrap();
     let mut case = Case::new();
     case.setup.login = Some(login.clone());
-    let made = |case: &Case| prepare(&Wishes { home: &home, ..case.wishes() });
+    let made = |case: &Case| prepare(&home, &case.order, &case.setup);
     let missing = made(&case).unwrap_err().to_string();
     assert!(missing.contains("auth.json"), "{missing}");
     let write = |path: &Path, text: &str, secs: u64| {

@@ -10,15 +10,9 @@
 //! order. Without a wall the mode is codex's own, and a role that does not write is `read-only`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FileType;
-
-use crate::adapters::process::beneath::{Root, is_kind, names};
+use super::home::{LAST_MESSAGE, SCHEMA, prepare};
 use crate::adapters::worker::agent::{Installed, Launch, Setup, Stage};
 use crate::domain::confine::{SandboxMode, Tier};
 use crate::ports::worker::{WorkOrder, WorkerError};
@@ -58,18 +52,6 @@ const STREAM_RETRIES: u32 = 3;
 /// Milliseconds a stream may be silent: codex's own default, said so that it does not change.
 const STREAM_IDLE_MS: u32 = 300_000;
 
-/// Its login in its home.
-const LOGIN: &[u8] = b"auth.json";
-
-/// What stays in its home from one start to the next.
-const KEPT: [&[u8]; 2] = [b"sessions", LOGIN];
-
-/// The file in its home with the schema of its last words.
-const SCHEMA: &str = "output-schema.json";
-
-/// The file in its home it writes its last words to, for people; the engine takes them from its events.
-const LAST_MESSAGE: &str = "last-message.txt";
-
 /// What the argument list is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct Wishes<'a> {
@@ -107,7 +89,7 @@ pub fn launch(stage: &Stage<'_>) -> Result<Launch, WorkerError> {
         let why = format!("`{id}` is no conversation of codex; begin a new one");
         return Err(WorkerError::Unavailable(why));
     }
-    prepare(&wishes).map_err(|err| {
+    prepare(wishes.home, wishes.order, wishes.setup).map_err(|err| {
         WorkerError::Unavailable(format!(
             "codex's home `{}` cannot be made ready: {err}",
             stage.home.display()
@@ -311,45 +293,4 @@ fn is_thread(id: &str) -> bool {
 /// A text as a TOML string, which JSON's are too.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
-}
-
-/// Makes the home ready: what an earlier start left is removed apart from its conversations and its login, and what this one needs is
-/// written.
-///
-/// Commands of an earlier start could write there, and codex takes instructions, skills and settings from it; measured with 0.169, an
-/// `AGENTS.md` and a skill left there are shown to the model. Resuming needs the conversations only.
-///
-/// # Errors
-/// What the file system says; nothing in the home is followed if it is a link.
-pub fn prepare(wishes: &Wishes<'_>) -> io::Result<()> {
-    let home = Root::open(wishes.home)?;
-    for name in names(home.folder(b"")?.as_fd())? {
-        if !KEPT.contains(&name.as_slice()) {
-            home.remove(&name)?;
-        }
-    }
-    if let Some(text) = &wishes.order.output_schema {
-        home.put(SCHEMA.as_bytes(), text.as_bytes(), 0o600, None)?;
-    }
-    match &wishes.setup.login {
-        Some(login) if wishes.setup.key.is_none() => copy_login(login, &home),
-        _ => Ok(()),
-    }
-}
-
-/// Copies the operator's login, unless the copy is younger: codex renews its tokens in the copy.
-fn copy_login(login: &Path, home: &Root) -> io::Result<()> {
-    let explained = |err: io::Error| {
-        io::Error::new(
-            err.kind(),
-            format!("the login `{}`: {err}; make it with `codex login`", login.display()),
-        )
-    };
-    let changed = fs::metadata(login).map_err(explained)?.mtime();
-    let copy = home.stat(LOGIN)?;
-    if copy.is_some_and(|copy| is_kind(&copy, FileType::RegularFile) && copy.st_mtime >= changed) {
-        return Ok(());
-    }
-    let text = fs::read(login).map_err(explained)?;
-    home.put(LOGIN, &text, 0o600, None)
 }

@@ -10,6 +10,7 @@ use crate::domain::agent::known::{KNOWN, KnownAgent};
 use crate::ports::worker::{WorkReport, WorkerError};
 
 pub mod arguments;
+pub mod home;
 pub mod protocol;
 pub mod rollout;
 pub mod signals;

@@ -105,8 +105,11 @@ impl Reader {
                 format!("codex began the conversation `{}` instead of going on with `{asked}`", cut(&id));
             signals.push(AgentSignal::Warning { message });
         }
-        self.thread = Some(id.clone());
-        signals.push(AgentSignal::Session { id });
+        // The first names this conversation; another one would be of an agent it called.
+        if self.thread.is_none() {
+            self.thread = Some(id.clone());
+            signals.push(AgentSignal::Session { id });
+        }
     }
 
     /// An error, which `turn.failed` repeats.

@@ -63,14 +63,16 @@ pub fn classify(message: &str) -> Trouble {
         (Some(400..=499), Some(Trouble::ContextOverflow)) => Trouble::ContextOverflow,
         (Some(400..=499), _) => Trouble::BadRequest,
         (_, Some(trouble)) => trouble,
-        // The body of a 400 is told as it came, without its status.
-        (None, None) if lower.starts_with('{') => Trouble::BadRequest,
         (_, None) => Trouble::Protocol,
     }
 }
 
-/// The HTTP status in `unexpected status 401 Unauthorized` and `last status: 429 Too Many Requests`.
+/// The HTTP status in `unexpected status 401 Unauthorized` and `last status: 429 Too Many Requests`. The body of a 400 is told as it
+/// came, without its status.
 fn status(lower: &str) -> Option<u16> {
+    if lower.starts_with('{') {
+        return Some(400);
+    }
     let after = lower.split_once("status")?.1.trim_start_matches([':', ' ']);
     let digits: String = after.chars().take_while(char::is_ascii_digit).collect();
     digits.parse().ok().filter(|code| (100..600).contains(code))
