@@ -39,6 +39,9 @@ pub async fn converse(
         .run(&order, &|process| stage.listener.started(process), recorder.halt_token())
         .await
         .map_err(|refused| WorkerError::Unavailable(refused.to_string()))?;
+    let mut late = Vec::new();
+    protocol.lock().unwrap_or_else(PoisonError::into_inner).settle(&mut late);
+    recorder.take(&late);
     if let Some(session) = recorder.new_session() {
         stage.listener.session(&session);
     }

@@ -1,6 +1,9 @@
 //! Adapters, told with real git, real programs and real directories.
 
 mod action;
+mod agent_codex;
+mod agent_codex_arguments;
+mod agent_codex_hostile;
 mod capture;
 mod check;
 mod environment;
