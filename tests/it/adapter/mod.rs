@@ -3,12 +3,14 @@
 mod action;
 mod capture;
 mod check;
+mod conformance;
 mod environment;
 mod forge;
 mod gate;
 mod guard;
 mod guard_hostile;
 mod guard_parked;
+mod installed;
 mod local;
 mod path;
 mod pipeline;

@@ -84,7 +84,7 @@ async fn the_prompt_comes_on_standard_input_and_as_a_file_and_the_log_is_kept() 
 #[tokio::test]
 async fn an_order_that_cannot_be_carried_out_is_an_error() {
     let world = World::new();
-    let unknown = order(&world, "codex".to_owned());
+    let unknown = order(&world, "nobody".to_owned());
     let refused = world.workers.run(&unknown, &ignore, &CancellationToken::new()).await.unwrap_err();
     assert!(matches!(refused, WorkerError::UnknownAgent { .. }), "{refused}");
     let mut nowhere = order(&world, "command:true".to_owned());
