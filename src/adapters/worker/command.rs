@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +16,7 @@ use super::own_report::{self, OwnReport, REPORT_FILE};
 use crate::adapters::process::group::{Ending, GRACE, GroupOrder, GroupReport};
 use crate::adapters::process::lines::LineSink;
 use crate::adapters::process::output::Captured;
-use crate::domain::agent::class::OutcomeClass;
+use crate::domain::agent::class::{Judgement, OutcomeClass, Trouble};
 use crate::domain::agent::quota::Pool;
 use crate::domain::agent::record::{AgentRecord, Identity};
 use crate::domain::agent::signal::{MAX_WORDS, cut};
@@ -100,7 +101,7 @@ impl CommandWorker {
             .run(&group, &|process| listener.started(process), stop)
             .await
             .map_err(|refused| WorkerError::Unavailable(refused.to_string()))?;
-        let (outcome, class, mut message) = meaning(&report, order);
+        let Meaning { outcome, class, trouble, mut message } = meaning(&report, order);
         let redactor = self.ground.supervisor.redactor().clone();
         let reading =
             tokio::task::spawn_blocking(move || own_report::read(&runtime, terms.price.as_ref(), &redactor));
@@ -112,7 +113,7 @@ impl CommandWorker {
             }
         };
         let last_message = own.last_message.unwrap_or_else(|| said.tail());
-        let mut record = AgentRecord::of(class, None);
+        let mut record = AgentRecord::of(class, trouble);
         record.role = order.role;
         record.identity = Identity { program: program.clone(), version: None, sha256: None };
         record.model = terms.model;
@@ -160,6 +161,10 @@ impl CommandWorker {
         if let Some(model) = &terms.model {
             env.insert(MODEL.to_owned(), model.clone());
         }
+        let mut limits = order.limits;
+        if let Some(secs) = order.allowance.secs {
+            limits.wall = limits.wall.min(Duration::from_secs(secs));
+        }
         let args: Vec<String> = line.args.into_iter().chain(order.extra_args.iter().cloned()).collect();
         Ok(GroupOrder {
             program: line.program,
@@ -171,7 +176,7 @@ impl CommandWorker {
             workspace: order.workspace.clone(),
             runtime,
             confinement: order.confinement,
-            limits: order.limits,
+            limits,
             grace: GRACE,
             log: Some(self.ground.artifacts.absolute(&log_path(order))),
             lines: Some(lines),
@@ -218,36 +223,67 @@ fn named_files(args: &[String]) -> Vec<PathBuf> {
     args.iter().map(PathBuf::from).filter(|path| path.is_absolute() && path.is_file()).collect()
 }
 
-/// What an ending is called, and one line about it.
-fn meaning(report: &GroupReport, order: &WorkOrder) -> (AttemptOutcome, OutcomeClass, String) {
+/// What an ending is called.
+struct Meaning {
+    outcome: AttemptOutcome,
+    class: OutcomeClass,
+    trouble: Option<Trouble>,
+    /// One line about it.
+    message: String,
+}
+
+/// A program that failed by itself is in no trouble of a known kind: its code may mean anything.
+fn meaning(report: &GroupReport, order: &WorkOrder) -> Meaning {
+    let of = |outcome, class, message: String| Meaning { outcome, class, trouble: None, message };
     match &report.ending {
         Ending::Exited(0) => {
             let message = "the agent ended with code 0".to_owned();
-            (AttemptOutcome::Succeeded, OutcomeClass::Succeeded, message)
+            of(AttemptOutcome::Succeeded, OutcomeClass::Succeeded, message)
         }
         Ending::Exited(code) => {
             let message = format!("the agent ended with code {code}");
-            (AttemptOutcome::Failed, OutcomeClass::AgentError, message)
+            of(AttemptOutcome::Failed, OutcomeClass::AgentError, message)
         }
         Ending::Signalled(signal) => {
             let message = format!("signal {signal} ended the agent");
-            (AttemptOutcome::Failed, OutcomeClass::Killed, message)
+            of(AttemptOutcome::Failed, OutcomeClass::Killed, message)
         }
-        Ending::TimedOut => {
-            let message = format!("the agent was ended at its limit of {} s", order.limits.wall.as_secs());
-            (AttemptOutcome::TimedOut, OutcomeClass::TimedOut, message)
-        }
+        Ending::TimedOut => timed_out(order),
         Ending::OverLimit(kind) => {
-            let silent = *kind == LimitKind::Silence;
-            let class = if silent { OutcomeClass::TimedOut } else { OutcomeClass::Killed };
-            (AttemptOutcome::OverLimit, class, format!("the agent was ended because it {}", kind.words()))
+            let is_silence = *kind == LimitKind::Silence;
+            let class = if is_silence { OutcomeClass::TimedOut } else { OutcomeClass::Killed };
+            of(AttemptOutcome::OverLimit, class, format!("the agent was ended because it {}", kind.words()))
         }
         Ending::Stopped => {
-            (AttemptOutcome::Stopped, OutcomeClass::Killed, "the agent was stopped by order".to_owned())
+            let message = "the agent was stopped by order".to_owned();
+            of(AttemptOutcome::Stopped, OutcomeClass::Killed, message)
         }
         Ending::CouldNotStart(why) => {
             let message = format!("the agent could not be started: {why}");
-            (AttemptOutcome::CouldNotStart, OutcomeClass::AgentError, message)
+            of(AttemptOutcome::CouldNotStart, OutcomeClass::AgentError, message)
         }
+    }
+}
+
+/// The time limit, or the attempt's allowance of time where that is the tighter one.
+fn timed_out(order: &WorkOrder) -> Meaning {
+    let wall = order.limits.wall;
+    match order.allowance.secs.filter(|secs| Duration::from_secs(*secs) < wall) {
+        Some(secs) => {
+            let judged =
+                Judgement::trouble(Trouble::Budget, format!("the agent used {secs} of {secs} seconds"));
+            Meaning {
+                outcome: judged.outcome(),
+                class: judged.class(),
+                trouble: judged.trouble,
+                message: judged.message,
+            }
+        }
+        None => Meaning {
+            outcome: AttemptOutcome::TimedOut,
+            class: OutcomeClass::TimedOut,
+            trouble: None,
+            message: format!("the agent was ended at its limit of {} s", wall.as_secs()),
+        },
     }
 }

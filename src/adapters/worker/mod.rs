@@ -15,10 +15,13 @@ use crate::adapters::process::environment::ChildEnvironment;
 use crate::adapters::process::group::Supervisor;
 use crate::adapters::process::leftover::end_leftover;
 use crate::adapters::process::tree::private_dir_below;
+use crate::domain::agent::class::OutcomeClass;
 use crate::domain::agent::quota::Pool;
+use crate::domain::agent::record::AgentRecord;
 use crate::domain::agent::usage::{Price, Prices};
 use crate::domain::confine::Tier;
-use crate::domain::evidence::ProcessRef;
+use crate::domain::evidence::{AttemptEvidence, AttemptOutcome, ProcessRef};
+use crate::domain::signal::Signals;
 use crate::domain::spec::agent_name;
 use crate::ports::artifact::Artifacts;
 use crate::ports::worker::{AgentStatus, Listener, Problem, WorkOrder, WorkReport, Worker, WorkerError};
@@ -28,6 +31,7 @@ pub mod command;
 pub mod conversation;
 mod ground;
 pub mod installed;
+mod login;
 mod own_report;
 pub mod recorder;
 
@@ -53,11 +57,14 @@ pub struct WorkerSettings {
 }
 
 impl WorkerSettings {
-    /// The keys and passwords in these settings, for the redactor: a key that was read from a file is in no variable.
+    /// The keys and passwords in these settings and the tokens in the login files they name, for the redactor: a key that was
+    /// read from a file is in no variable. Reads the files.
     pub fn secrets(&self) -> Vec<String> {
         let of = |setup: &Setup| {
             let key = setup.key.as_ref().map(|key| key.value.clone());
-            key.into_iter().chain(setup.server_login.as_ref().map(|(_, password)| password.clone()))
+            let password = setup.server_login.as_ref().map(|(_, password)| password.clone());
+            let tokens = setup.login.as_deref().map(login::secrets_in).unwrap_or_default();
+            key.into_iter().chain(password).chain(tokens)
         };
         self.setups.values().flat_map(of).collect()
     }
@@ -192,6 +199,27 @@ fn fit(agent: &dyn Agent, setup: &Setup, installed: Option<&Installed>) -> Resul
     problems.find(|problem| problem.blocks).map_or(Ok(()), |problem| Err(refusal(problem)))
 }
 
+/// The report of an order that was stopped before its program was started.
+fn never_started(order: &WorkOrder, setup: &Setup) -> WorkReport {
+    let name = agent_name(&order.agent);
+    let mut record = AgentRecord::of(OutcomeClass::Killed, None);
+    record.role = order.role;
+    record.model = order.model.clone().or_else(|| setup.model.clone());
+    record.pool = pool_of(name, setup);
+    let evidence = AttemptEvidence {
+        worker: name.to_owned(),
+        message: "the agent was stopped by order before it started".to_owned(),
+        agent: Some(Box::new(record)),
+        ..AttemptEvidence::default()
+    };
+    WorkReport {
+        outcome: AttemptOutcome::Stopped,
+        evidence,
+        signals: Signals::default(),
+        last_message: String::new(),
+    }
+}
+
 fn refusal(problem: Problem) -> WorkerError {
     WorkerError::Unavailable(format!("{}; {}", problem.what, problem.mend))
 }
@@ -210,7 +238,13 @@ impl Worker for Workers {
         }
         let agent = self.named(&order.agent)?;
         let setup = self.setup(&order.agent).cloned().unwrap_or_default();
-        let Prepared { installed, runtime, env, home, tier } = self.prepare(agent, &setup, order).await?;
+        let prepared = tokio::select! {
+            biased;
+            prepared = self.prepare(agent, &setup, order) => prepared?,
+            // A large program may be asked and read for seconds; what was found out is remembered all the same.
+            () = stop.cancelled() => return Ok(never_started(order, &setup)),
+        };
+        let Prepared { installed, runtime, env, home, tier } = prepared;
         let stage = Stage {
             order,
             installed: &installed,

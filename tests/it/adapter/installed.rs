@@ -2,19 +2,22 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use agentpr::adapters::worker::agent::{Agent, Key, Setup};
+use agentpr::adapters::worker::agent::{Agent, Installed, Key, Setup, Stage};
 use agentpr::adapters::worker::{WorkerSettings, Workers};
 use agentpr::domain::agent::class::OutcomeClass;
+use agentpr::domain::agent::known::KnownAgent;
 use agentpr::domain::agent::usage::Price;
-use agentpr::domain::evidence::ProcessRef;
-use agentpr::ports::worker::{AgentStatus, Login, WorkOrder, Worker, WorkerError};
+use agentpr::domain::evidence::{AttemptOutcome, ProcessRef};
+use agentpr::ports::worker::{AgentStatus, Login, WorkOrder, WorkReport, Worker, WorkerError};
+use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use super::conformance::lines::{Lines, SUCCESS, player};
+use super::conformance::lines::{LINES, Lines, SUCCESS, player};
 use super::conformance::scene::{order, workers};
-use super::world::{World, ignore, put};
+use super::world::{World, ignore, put, until};
 
 fn agents() -> Vec<Box<dyn Agent>> {
     vec![Box::new(Lines)]
@@ -240,6 +243,12 @@ fn a_key_from_a_file_is_among_the_secrets_and_prices_go_by_model() {
     let mut settings =
         WorkerSettings { setups: [("lines".to_owned(), setup)].into(), ..WorkerSettings::default() };
     assert_eq!(settings.secrets(), ["from-a-file", "a-password"]);
+    let folder = tempfile::tempdir().unwrap();
+    let login = folder.path().join("login.json");
+    let token = "tok-0123456789abcdefghij";
+    put(&login, &format!("{{\"kind\":\"oauth\",\"all\":[{{\"access\":\"{token}\",\"until\":17}}]}}"));
+    settings.setups.insert("other".to_owned(), Setup { login: Some(login), ..Setup::default() });
+    assert_eq!(settings.secrets(), ["from-a-file", "a-password", token]);
     assert!(!format!("{settings:?}").contains("from-a-file"));
     let price = |input| Price { input, ..Price::default() };
     settings.prices.insert("small".to_owned(), price(1));
@@ -251,6 +260,82 @@ fn a_key_from_a_file_is_among_the_secrets_and_prices_go_by_model() {
 }
 
 #[tokio::test]
+async fn a_stop_does_not_wait_for_an_answer() {
+    let world = World::new();
+    let mut slow = player(SUCCESS);
+    let (begun, over) = (world.root.path().join("begun"), world.root.path().join("over"));
+    slow.version = format!("1.2'; touch {}; sleep 2; touch {}; echo '3", begun.display(), over.display());
+    let program = slow.install(world.root.path(), "lines");
+    let (workers, order) = (workers_for(&world, &program), order(&world, "lines"));
+    let stop = CancellationToken::new();
+    let pull = async {
+        until("it is asked", || begun.exists()).await;
+        stop.cancel();
+    };
+    let (report, ()) = tokio::join!(workers.run(&order, &ignore, &stop), pull);
+    let report = report.unwrap();
+    assert!(!over.exists(), "the stop waited for the answer");
+    assert_eq!(report.outcome, AttemptOutcome::Stopped);
+    assert_eq!(report.evidence.agent.unwrap().class, OutcomeClass::Killed);
+}
+
+/// An agent that is there as soon as its stage is set.
+struct Stopwatch(Arc<Mutex<Option<Instant>>>);
+
+#[async_trait]
+impl Agent for Stopwatch {
+    fn known(&self) -> &'static KnownAgent {
+        &LINES
+    }
+
+    fn help_args(&self) -> &'static [&'static [&'static str]] {
+        &[]
+    }
+
+    fn capabilities(&self, _: &Installed) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    fn needs(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn login_file(&self) -> Option<&'static str> {
+        None
+    }
+
+    async fn run(&self, stage: &Stage<'_>) -> Result<WorkReport, WorkerError> {
+        assert!(stage.home.starts_with(&stage.runtime) && stage.home.is_dir());
+        assert_eq!(stage.home.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+        *self.0.lock().unwrap() = Some(Instant::now());
+        Err(WorkerError::Unavailable("nothing more".to_owned()))
+    }
+}
+
+#[tokio::test]
+async fn a_large_program_is_not_read_again_for_a_start() {
+    let world = World::new();
+    let program = installed(&world);
+    // As large as the real ones: its digest alone takes longer than a start may.
+    let size = 200 * 1024 * 1024;
+    std::fs::OpenOptions::new().append(true).open(&program).unwrap().set_len(size).unwrap();
+    let reached = Arc::new(Mutex::new(None));
+    let setup = Setup { program: Some(program), ..Setup::default() };
+    let agents: Vec<Box<dyn Agent>> = vec![Box::new(Stopwatch(Arc::clone(&reached)))];
+    let (workers, order) = (workers(&world, settings(&world, setup), agents), order(&world, "lines"));
+    let mut took = Vec::new();
+    for _ in 0..20 {
+        let begun = Instant::now();
+        work(&workers, &order).await.unwrap_err();
+        took.push(reached.lock().unwrap().unwrap().duration_since(begun));
+    }
+    let first = took.remove(0);
+    let quickest = took.into_iter().min().unwrap();
+    println!("from the order to its stage: {first:?} cold, {quickest:?} warm");
+    assert!(quickest < Duration::from_millis(50) && quickest < first / 2, "{quickest:?} after {first:?}");
+}
+
+#[tokio::test]
 async fn with_a_warm_memory_a_start_costs_no_question() {
     let world = World::new();
     let program = installed(&world);
@@ -259,7 +344,7 @@ async fn with_a_warm_memory_a_start_costs_no_question() {
     let mut quickest = Duration::MAX;
     for _ in 0..10 {
         let begun = Instant::now();
-        let told = std::sync::Mutex::new(None);
+        let told = Mutex::new(None);
         let listener = |_: ProcessRef| *told.lock().unwrap() = Some(begun.elapsed());
         workers.run(&order, &listener, &CancellationToken::new()).await.unwrap();
         quickest = quickest.min(told.lock().unwrap().unwrap());

@@ -28,6 +28,12 @@ const SHOWN: usize = 120;
 /// Bytes read at once for the digest; the programs have up to some hundred megabytes.
 const PIECE: usize = 256 * 1024;
 
+/// How the name of a passing home begins.
+const PASSING: &str = ".agentpr-ask-";
+
+/// No question takes as long: a home that is older is what a killed engine left.
+const STALE: Duration = Duration::from_secs(60 * 60);
+
 /// What a program says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Answers {
@@ -105,9 +111,12 @@ struct Home(PathBuf);
 impl Home {
     fn new(folder: Option<&Path>) -> io::Result<Self> {
         let mut builder = tempfile::Builder::new();
-        let builder = builder.prefix(".agentpr-ask-");
+        let builder = builder.prefix(PASSING);
         let made = match folder {
-            Some(folder) => builder.tempdir_in(folder)?,
+            Some(folder) => {
+                sweep(folder);
+                builder.tempdir_in(folder)?
+            }
             None => builder.tempdir()?,
         };
         let home = Self(made.keep());
@@ -139,6 +148,19 @@ impl Home {
         ];
         env.extend(places.map(|(name, below)| (name.to_owned(), format!("{home}{below}"))));
         env
+    }
+}
+
+/// Removes the homes that a killed engine left.
+fn sweep(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let is_home = entry.file_name().to_string_lossy().starts_with(PASSING);
+        let age = entry.metadata().and_then(|meta| meta.modified()).map(|made| made.elapsed());
+        if is_home && age.is_ok_and(|age| age.is_ok_and(|age| age > STALE)) {
+            // The next question tries again.
+            let _left = remove_tree(&entry.path());
+        }
     }
 }
 
