@@ -108,7 +108,7 @@ impl CommandWorker {
         let own = match reading.await.map_err(|err| err.to_string()).flatten() {
             Ok(own) => own,
             Err(why) => {
-                message.push_str(&format!("; its report in `{REPORT_FILE}` is not taken: {why}"));
+                message = format!("{message}; its report in `{REPORT_FILE}` is not taken: {why}");
                 OwnReport::default()
             }
         };

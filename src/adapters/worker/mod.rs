@@ -167,7 +167,8 @@ impl Workers {
         let (agent, setup, order) = (Arc::clone(agent), setup.clone(), order.clone());
         let (ground, programs) = (self.ground.clone(), Arc::clone(&self.programs));
         let work = move || {
-            let installed = programs.installed(agent.as_ref(), &setup).map_err(refusal)?;
+            let installed =
+                programs.installed(agent.as_ref(), &setup).map_err(|problem| refusal(&problem))?;
             fit(agent.as_ref(), &setup, Some(&installed))?;
             let Laid { runtime, env } = ground.lay(&order)?;
             let home = runtime.join("agents").join(agent.known().name);
@@ -196,7 +197,7 @@ struct Prepared {
 fn fit(agent: &dyn Agent, setup: &Setup, installed: Option<&Installed>) -> Result<(), WorkerError> {
     let unfit = installed.map(|installed| status::unfit(agent, installed)).unwrap_or_default();
     let mut problems = unfit.into_iter().chain(status::login_problem(agent, setup));
-    problems.find(|problem| problem.blocks).map_or(Ok(()), |problem| Err(refusal(problem)))
+    problems.find(|problem| problem.blocks).map_or(Ok(()), |problem| Err(refusal(&problem)))
 }
 
 /// The report of an order that was stopped before its program was started.
@@ -220,7 +221,7 @@ fn never_started(order: &WorkOrder, setup: &Setup) -> WorkReport {
     }
 }
 
-fn refusal(problem: Problem) -> WorkerError {
+fn refusal(problem: &Problem) -> WorkerError {
     WorkerError::Unavailable(format!("{}; {}", problem.what, problem.mend))
 }
 
@@ -268,7 +269,7 @@ impl Worker for Workers {
         }
         let agent = self.named(agent)?.as_ref();
         let setup = self.setup(agent.known().name).cloned().unwrap_or_default();
-        let installed = self.programs.remembered(agent, &setup).map_err(refusal)?;
+        let installed = self.programs.remembered(agent, &setup).map_err(|problem| refusal(&problem))?;
         fit(agent, &setup, installed.as_ref())
     }
 

@@ -331,8 +331,7 @@ async fn a_large_program_is_not_read_again_for_a_start() {
     }
     let first = took.remove(0);
     let quickest = took.into_iter().min().unwrap();
-    println!("from the order to its stage: {first:?} cold, {quickest:?} warm");
-    assert!(quickest < Duration::from_millis(50) && quickest < first / 2, "{quickest:?} after {first:?}");
+    assert!(quickest < Duration::from_millis(50) && quickest < first / 2, "warm {quickest:?}, cold {first:?}");
 }
 
 #[tokio::test]
@@ -349,7 +348,6 @@ async fn with_a_warm_memory_a_start_costs_no_question() {
         workers.run(&order, &listener, &CancellationToken::new()).await.unwrap();
         quickest = quickest.min(told.lock().unwrap().unwrap());
     }
-    println!("from the order to the program, at best: {quickest:?}");
     assert_eq!(starts(&program).iter().filter(|start| *start == "--version").count(), 1);
     assert!(quickest < Duration::from_millis(100), "a start took {quickest:?}");
 }
