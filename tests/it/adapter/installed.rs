@@ -331,7 +331,10 @@ async fn a_large_program_is_not_read_again_for_a_start() {
     }
     let first = took.remove(0);
     let quickest = took.into_iter().min().unwrap();
-    assert!(quickest < Duration::from_millis(50) && quickest < first / 2, "warm {quickest:?}, cold {first:?}");
+    assert!(
+        quickest < Duration::from_millis(50) && quickest < first / 2,
+        "warm {quickest:?}, cold {first:?}"
+    );
 }
 
 #[tokio::test]

@@ -133,6 +133,8 @@ impl Home {
             ("NO_COLOR", "1"),
             ("CI", "1"),
             ("DO_NOT_TRACK", "1"),
+            // What is compiled already is read all the same, or a question would take some seconds more.
+            ("PYTHONDONTWRITEBYTECODE", "1"),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -144,7 +146,6 @@ impl Home {
             ("XDG_DATA_HOME", "/data"),
             ("XDG_STATE_HOME", "/state"),
             ("XDG_CACHE_HOME", "/cache"),
-            ("PYTHONPYCACHEPREFIX", "/pycache"),
         ];
         env.extend(places.map(|(name, below)| (name.to_owned(), format!("{home}{below}"))));
         env
