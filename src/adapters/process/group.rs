@@ -15,16 +15,19 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::files::Places;
 use super::launch::{LaunchOrder, WORD, Wall};
 use super::lines::LineSink;
 use super::members::Members;
 use super::output::Captured;
 use super::redact::Redactor;
 use super::sandbox::Room;
+use super::signs::Signs;
 use super::streams::Streams;
 use super::table::{RUN_MARK, process_ref, threads_of_user};
 use super::transcript::{OutputSink, STREAM_CAP, StoredLog, Transcript};
 use super::usage::{Watch, too_many_left};
+use crate::domain::agent::liveness::Vitals;
 use crate::domain::confine::{Confinement, LimitKind, ProcessLimits, SandboxMode, Tier};
 use crate::domain::evidence::ProcessRef;
 use crate::ports::worker::OnStart;
@@ -79,6 +82,8 @@ pub struct GroupOrder {
     pub lines: Option<LineSink>,
     /// Gets both outputs as they arrive, told apart.
     pub sink: Option<OutputSink>,
+    /// Shares what is known of it with whoever reads its protocol; `None` when nobody does.
+    pub signs: Option<Signs>,
 }
 
 /// How it ended.
@@ -115,6 +120,8 @@ pub struct GroupReport {
     pub log: Option<StoredLog>,
     /// The tier it ran under.
     pub tier: Tier,
+    /// The signs of life at the last look, at most some 200 ms before it ended; `None` when it never ran.
+    pub vitals: Option<Vitals>,
 }
 
 /// Runs programs.
@@ -187,12 +194,17 @@ impl Supervisor {
             order.lines.clone(),
             order.sink.clone(),
         );
-        let mut folders = vec![order.runtime.clone()];
-        if !order.runtime.starts_with(&order.workspace) {
-            folders.push(order.workspace.clone());
+        let signs = order.signs.clone().unwrap_or_default();
+        signs.started(pid);
+        let watch = Watch {
+            limits: order.limits,
+            members: group.0.clone(),
+            moved: streams.moved(),
+            places: Places { workspace: order.workspace.clone(), runtime: order.runtime.clone() },
+            signs: signs.clone(),
+            is_shown: order.signs.is_some(),
         }
-        let watch =
-            Watch { limits: order.limits, members: group.0.clone(), moved: streams.moved(), folders }.start();
+        .start();
         let (status, cut) = attend(order, stop, &mut child, &mut streams, watch, &group.0, tier).await;
         group.0.kill_group();
         let status = match status {
@@ -222,6 +234,7 @@ impl Supervisor {
             output: finished.output,
             log,
             tier,
+            vitals: signs.vitals(),
         })
     }
 
@@ -390,6 +403,7 @@ fn never_ran(ending: Ending, tier: Tier) -> GroupReport {
         output: Captured::default(),
         log: None,
         tier,
+        vitals: None,
     }
 }
 

@@ -161,6 +161,7 @@ impl CommandWorker {
             log: None,
             lines: None,
             sink: None,
+            signs: None,
         })
     }
 }

@@ -1,7 +1,8 @@
 //! Workers: one for each way to name an agent.
 //!
 //! An agent is a name, or `command:PROGRAM ARGS`. [`Workers`] finds the one that is meant. What every adapter is made of is in
-//! [`agent`]; how a program that prints lines is run in [`conversation`]; what is kept of its signals in [`recorder`].
+//! [`agent`]; how a program that prints lines is run in [`conversation`]; what is kept of its signals in [`recorder`];
+//! what happens beside it while it works in [`attendance`].
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,8 +22,13 @@ use crate::ports::artifact::Artifacts;
 use crate::ports::worker::{AgentStatus, Listener, WorkOrder, WorkReport, Worker, WorkerError};
 
 pub mod agent;
+pub mod attendance;
+mod calls;
 pub mod command;
 pub mod conversation;
+mod ending;
+mod fingerprint;
+pub mod pulse;
 pub mod recorder;
 
 use agent::{Agent, Setup};

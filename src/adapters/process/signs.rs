@@ -1,0 +1,67 @@
+//! Signs of life of one running program, shared by whoever watches it and whoever reads what it says.
+//!
+//! The watch sees bytes, processor and files; who reads its protocol knows of its calls and waits. Neither ends a program for its own
+//! half: the watch puts both together. Nothing here blocks.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::time::Instant;
+
+use crate::domain::agent::liveness::Vitals;
+
+/// The signs of one program. Clones share one state.
+#[derive(Debug, Clone, Default)]
+pub struct Signs(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    pid: Option<i32>,
+    said: Said,
+    seen: Option<Vitals>,
+}
+
+/// What a program's protocol says of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Said {
+    /// When it last said anything that counts as work; needed where its words do not come through its own pipes.
+    pub heard_at: Option<Instant>,
+    /// When its oldest call under way began.
+    pub tool_since: Option<Instant>,
+    /// Whether it said that it waits.
+    pub waits: bool,
+}
+
+impl Signs {
+    /// Puts down what the protocol says now.
+    pub fn say(&self, said: Said) {
+        self.lock().said = said;
+    }
+
+    /// What the watch saw last; `None` before its first look.
+    pub fn vitals(&self) -> Option<Vitals> {
+        self.lock().seen
+    }
+
+    /// The number of the process; `None` before it runs.
+    pub fn pid(&self) -> Option<i32> {
+        self.lock().pid
+    }
+
+    pub(super) fn started(&self, pid: i32) {
+        let mut state = self.lock();
+        state.pid = Some(pid);
+        state.seen = Some(Vitals { is_running: true, ..Vitals::default() });
+    }
+
+    pub(super) fn said(&self) -> Said {
+        self.lock().said
+    }
+
+    pub(super) fn see(&self, vitals: Vitals) {
+        self.lock().seen = Some(vitals);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
