@@ -31,15 +31,29 @@ pub struct Said {
     pub waits: bool,
 }
 
+impl Said {
+    /// What the watch saw, with this beside it.
+    pub(super) fn beside(&self, seen: Vitals) -> Vitals {
+        let heard_secs = self.heard_at.map_or(u64::MAX, |heard| heard.elapsed().as_secs());
+        Vitals {
+            bytes_secs: seen.bytes_secs.min(heard_secs),
+            tool_secs: self.tool_since.map(|since| since.elapsed().as_secs()),
+            says_it_waits: self.waits,
+            ..seen
+        }
+    }
+}
+
 impl Signs {
     /// Puts down what the protocol says now.
     pub fn say(&self, said: Said) {
         self.lock().said = said;
     }
 
-    /// What the watch saw last; `None` before its first look.
+    /// What the watch saw last, with what the protocol says now; `None` before the program runs.
     pub fn vitals(&self) -> Option<Vitals> {
-        self.lock().seen
+        let state = self.lock();
+        state.seen.map(|seen| state.said.beside(seen))
     }
 
     /// The number of the process; `None` before it runs.

@@ -153,16 +153,14 @@ impl Watch {
         if ticks < active.ticks || used * 100 > idle.as_millis() * IDLE_PERCENT {
             (active.cpu_at, active.ticks) = (Instant::now(), ticks);
         }
-        let said = self.signs.said();
-        let bytes_at = said.heard_at.map_or(active.bytes_at, |heard| heard.max(active.bytes_at));
-        Vitals {
+        let seen = Vitals {
             is_running: !living.is_empty(),
-            bytes_secs: bytes_at.elapsed().as_secs(),
+            bytes_secs: active.bytes_at.elapsed().as_secs(),
             cpu_secs: active.cpu_at.elapsed().as_secs(),
             files_secs: active.trace.map(|_| active.files_at.elapsed().as_secs()),
-            tool_secs: said.tool_since.map(|since| since.elapsed().as_secs()),
-            says_it_waits: said.waits,
-        }
+            ..Vitals::default()
+        };
+        self.signs.said().beside(seen)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::agent::Stage;
 use super::fingerprint::Fingerprint;
@@ -21,6 +21,9 @@ pub const END_GRACE: Duration = Duration::from_secs(10);
 /// Between two pulses.
 const BEAT: Duration = Duration::from_secs(2);
 
+/// Until it is looked again whether the program was started, for the first pulse.
+const FIRST_BEAT: Duration = Duration::from_millis(100);
+
 /// Calls that have to be finished between two looks at the files: as many as lie between a suspicion and its proof.
 const BETWEEN_LOOKS: u64 = 2;
 
@@ -32,8 +35,7 @@ const STALE: u64 = 20;
 /// The work ends soon after [`Recorder::halt_token`] is triggered, and is dropped when this is.
 pub async fn attend<T>(stage: &Stage<'_>, recorder: &Recorder, work: impl Future<Output = T>) -> T {
     tokio::pin!(work);
-    let mut beat = interval(BEAT);
-    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut beat_at = Instant::now() + FIRST_BEAT;
     let path = stage.artifacts.absolute(&pulse_path(&stage.order.run, &stage.order.attempt));
     let mut writing: Option<JoinHandle<()>> = None;
     let mut circles = Circles::new(stage.order.workspace.clone());
@@ -48,11 +50,12 @@ pub async fn attend<T>(stage: &Stage<'_>, recorder: &Recorder, work: impl Future
             }
             () = wait_until(leave_at), if !recorder.halt_token().is_cancelled() => recorder.leave(),
             (baseline, look) = circles.looked() => circles.compare(recorder, baseline, look),
-            _ = beat.tick() => {
+            () = sleep_until(beat_at) => {
                 // A disk that is slow makes the pulse slow and nothing else.
                 if writing.as_ref().is_none_or(JoinHandle::is_finished) {
                     writing = put(stage, recorder, &path, false);
                 }
+                beat_at = Instant::now() + if writing.is_some() { BEAT } else { FIRST_BEAT };
             }
         }
     };
@@ -102,7 +105,7 @@ struct Circles {
     looking: Option<Looking>,
 }
 
-/// A look at the files, and what was known of the calls when it began.
+/// A look at the files, and what the calls looked like when it began; of a first look, how many there were when it ended.
 struct Look {
     fingerprint: Fingerprint,
     at: Circling,
@@ -147,8 +150,14 @@ impl Circles {
     fn compare(&mut self, recorder: &Recorder, first: Option<Look>, second: Option<Look>) {
         let (first, second) = match (first, second) {
             (Some(first), Some(second)) => (first, second),
-            (first, second) => {
-                self.baseline = second.or(first);
+            (None, Some(mut second)) => {
+                // Files may have changed up to the end of the look.
+                (second.at.finished, second.at.edits) = recorder.counts();
+                self.baseline = Some(second);
+                return;
+            }
+            (first, None) => {
+                self.baseline = first;
                 return;
             }
         };

@@ -225,6 +225,12 @@ impl Recorder {
         Some(Circling { finding, finished: state.calls.finished, edits: state.calls.edits })
     }
 
+    /// How many calls have finished, and how many files were said to be edited.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let state = self.lock();
+        (state.calls.finished, state.calls.edits)
+    }
+
     /// Files changed while calls repeated.
     pub(super) fn forgive(&self) {
         self.lock().calls.forgive();
