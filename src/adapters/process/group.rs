@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::process::{Child, Command};
-use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +25,7 @@ use super::signs::Signs;
 use super::streams::Streams;
 use super::table::{RUN_MARK, process_ref, threads_of_user};
 use super::transcript::{OutputSink, STREAM_CAP, StoredLog, Transcript};
-use super::usage::{Watch, too_many_left};
+use super::usage::{Watch, Watched, too_many_left};
 use crate::domain::agent::liveness::Vitals;
 use crate::domain::confine::{Confinement, LimitKind, ProcessLimits, SandboxMode, Tier};
 use crate::domain::evidence::ProcessRef;
@@ -120,7 +119,7 @@ pub struct GroupReport {
     pub log: Option<StoredLog>,
     /// The tier it ran under.
     pub tier: Tier,
-    /// The signs of life at the last look, at most some 200 ms before it ended; `None` when it never ran.
+    /// The signs of life at the last look before it was ended, or ended by itself; `None` when it never ran.
     pub vitals: Option<Vitals>,
 }
 
@@ -325,7 +324,7 @@ async fn attend(
     stop: &CancellationToken,
     child: &mut Child,
     streams: &mut Streams,
-    mut watch: oneshot::Receiver<LimitKind>,
+    mut watch: Watched,
     members: &Members,
     tier: Tier,
 ) -> (Option<ExitStatus>, Option<Ending>) {
@@ -343,13 +342,14 @@ async fn attend(
             }
             () = stop.cancelled() => break Ending::Stopped,
             () = &mut deadline => break Ending::TimedOut,
-            over = &mut watch, if watched => match over {
+            over = &mut watch.over, if watched => match over {
                 Ok(kind) => break Ending::OverLimit(kind),
                 Err(_) => watched = false,
             },
             () = streams.step() => {}
         }
     };
+    watch.signs.hold();
     let grace = match ending {
         Ending::Stopped => order.grace.min(STOP_GRACE),
         Ending::OverLimit(LimitKind::Silence) | Ending::TimedOut => order.grace,

@@ -18,6 +18,8 @@ struct State {
     pid: Option<i32>,
     said: Said,
     seen: Option<Vitals>,
+    /// The signs at the moment it was ended from outside: what comes after is its dying.
+    held: Option<Vitals>,
 }
 
 /// What a program's protocol says of it.
@@ -29,6 +31,12 @@ pub struct Said {
     pub tool_since: Option<Instant>,
     /// Whether it said that it waits.
     pub waits: bool,
+}
+
+impl State {
+    fn vitals(&self) -> Option<Vitals> {
+        self.held.or_else(|| self.seen.map(|seen| self.said.beside(seen)))
+    }
 }
 
 impl Said {
@@ -50,10 +58,10 @@ impl Signs {
         self.lock().said = said;
     }
 
-    /// What the watch saw last, with what the protocol says now; `None` before the program runs.
+    /// What the watch saw last, with what the protocol says now, or both at the moment the program was ended from outside; `None`
+    /// before it runs.
     pub fn vitals(&self) -> Option<Vitals> {
-        let state = self.lock();
-        state.seen.map(|seen| state.said.beside(seen))
+        self.lock().vitals()
     }
 
     /// The number of the process; `None` before it runs.
@@ -64,7 +72,14 @@ impl Signs {
     pub(super) fn started(&self, pid: i32) {
         let mut state = self.lock();
         state.pid = Some(pid);
+        state.held = None;
         state.seen = Some(Vitals { is_running: true, ..Vitals::default() });
+    }
+
+    /// The program is ended from outside: the signs stay as they are.
+    pub(super) fn hold(&self) {
+        let mut state = self.lock();
+        state.held = state.vitals();
     }
 
     pub(super) fn said(&self) -> Said {

@@ -45,6 +45,14 @@ pub(super) struct Watch {
     pub(super) is_shown: bool,
 }
 
+/// A program that is watched.
+pub(super) struct Watched {
+    /// Tells the limit that was passed.
+    pub(super) over: oneshot::Receiver<LimitKind>,
+    /// What each look saw.
+    pub(super) signs: Signs,
+}
+
 /// When each sign was last seen.
 struct Active {
     bytes_at: Instant,
@@ -74,8 +82,9 @@ impl Active {
 
 impl Watch {
     /// Begins to watch; the answer comes once, if ever, and the watch ends when the receiver is dropped.
-    pub(super) fn start(self) -> oneshot::Receiver<LimitKind> {
+    pub(super) fn start(self) -> Watched {
         let (mut over, told) = oneshot::channel();
+        let watched = Watched { over: told, signs: self.signs.clone() };
         tokio::spawn(async move {
             let mut watch = self;
             let mut active = Active::new();
@@ -99,7 +108,7 @@ impl Watch {
                 }
             }
         });
-        told
+        watched
     }
 
     fn look(&self, active: &mut Active) -> Option<LimitKind> {

@@ -81,6 +81,10 @@ async fn ocr_27_repeated_calls_are_no_circle_while_files_change() {
 #[tokio::test]
 async fn ocr_27_what_tools_make_of_the_work_and_a_file_written_anew_are_no_change() {
     let talk = Talk::new();
+    // None of these holds up a look at the files, or leads it away.
+    std::os::unix::fs::symlink("/", talk.at("a-link")).unwrap();
+    let mode = rustix::fs::Mode::from_raw_mode(0o644);
+    rustix::fs::mknodat(rustix::fs::CWD, talk.at("a-pipe"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
     let taken = feed(&talk, 100, |number| {
         put(&talk.at("target/debug/out"), &number.to_string());
         put(&talk.at(".git/index"), &number.to_string());
