@@ -208,7 +208,7 @@ impl Listener for Notes {
 }
 
 #[tokio::test]
-async fn ocr_05_a_session_is_told_while_the_program_still_runs_and_once_for_each_name() {
+async fn a_session_is_told_while_the_program_still_runs_and_once_for_each_name() {
     let talk = Talk::new();
     let notes = Notes { folder: talk.order.workspace.clone(), told: Mutex::default() };
     let session = |id: &str| format!("print {{\"kind\":\"session\",\"id\":\"{id}\"}}\n");
