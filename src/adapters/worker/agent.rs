@@ -152,7 +152,8 @@ pub trait Protocol: Send {
 
     /// Says what its end means. A success needs the protocol's own closing event and no error after the last recovery.
     ///
-    /// Called once, after the last line, and only when the program was not ended from outside.
+    /// Called once, after the last line, and only when the program was not ended from outside. One that said its end and had to be
+    /// ended because it stayed counts as one that exited with code 0.
     fn judge(&mut self, exit: &Exit<'_>) -> Judgement;
 }
 

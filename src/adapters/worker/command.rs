@@ -181,6 +181,7 @@ impl CommandWorker {
             log: Some(self.ground.artifacts.absolute(&log_path(order))),
             lines: Some(lines),
             sink: None,
+            signs: None,
         })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! An agent is a name, or `command:PROGRAM ARGS`. [`Workers`] finds the one that is meant, looks at its program ([`installed`]) and
 //! sets the stage. What every adapter is made of is in [`agent`]; how a program that prints lines is run in [`conversation`]; what is
-//! kept of its signals in [`recorder`]. Nothing here knows any program by name.
+//! kept of its signals in [`recorder`]; what happens beside it while it works in [`attendance`]. Nothing here knows any program by name.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,13 +27,18 @@ use crate::ports::artifact::Artifacts;
 use crate::ports::worker::{AgentStatus, Listener, Problem, WorkOrder, WorkReport, Worker, WorkerError};
 
 pub mod agent;
+pub mod attendance;
+mod calls;
 pub mod codex;
 pub mod command;
 pub mod conversation;
+mod ending;
+mod fingerprint;
 mod ground;
 pub mod installed;
 mod login;
 mod own_report;
+pub mod pulse;
 pub mod recorder;
 
 use agent::{Agent, Installed, Setup, Stage};

@@ -45,9 +45,10 @@ pub struct Exhausted {
 }
 
 impl Exhausted {
-    /// When it is there again, told at `now`.
+    /// When it is there again, told at `now`; a month ahead at most.
     pub fn reset(&self, now: Timestamp) -> Option<Timestamp> {
-        self.reset_at.or_else(|| self.reset_secs.map(|secs| now.plus(Duration::from_secs(secs))))
+        let told = self.reset_at.or_else(|| self.reset_secs.map(|secs| now.plus(Duration::from_secs(secs))));
+        told.map(|reset| reset.min(now.plus(LONGEST_RESET)))
     }
 }
 
@@ -61,6 +62,9 @@ pub struct Parked {
     /// How many times in a row it has waited, this time included.
     pub times: u32,
 }
+
+/// A program's word on when an allowance is back counts up to this far ahead: the longest plans are by the month.
+const LONGEST_RESET: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
 /// Waited after a reset, for clocks that differ.
 const GRACE: Duration = Duration::from_secs(5);

@@ -98,6 +98,7 @@ impl Place {
             log: Some(self.at("data/artifacts/log")),
             lines: None,
             sink: None,
+            signs: None,
         }
     }
 
