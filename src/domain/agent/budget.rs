@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::usage::{MoneySource, Usage};
+use super::usage::{MOST_CHARGED, MoneySource, Usage};
 
 /// Limits in four units; `None` is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -101,6 +101,18 @@ impl Allowance {
     /// Says whether it limits anything.
     pub fn is_none(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// The same, with no number above [`MOST_CHARGED`].
+    #[must_use]
+    pub fn charged(&self) -> Self {
+        let most = |limit: Option<u64>| limit.map(|limit| limit.min(MOST_CHARGED));
+        Self {
+            tokens: most(self.tokens),
+            micros: most(self.micros),
+            secs: most(self.secs),
+            turns: self.turns,
+        }
     }
 
     /// What is left after `spent`; 0 where it is used up.
