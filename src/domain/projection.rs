@@ -87,6 +87,8 @@ pub struct UsageRow {
     pub ended_at: Option<Timestamp>,
     /// The agent, without arguments; empty while under way.
     pub agent: String,
+    /// What its program says its version is; empty where it said nothing.
+    pub version: String,
     /// The model, as far as known.
     pub model: String,
     /// What it was used for.
@@ -218,6 +220,7 @@ impl UsageRow {
             started_at: recorded.at,
             ended_at: None,
             agent: String::new(),
+            version: String::new(),
             model: String::new(),
             role: Role::default(),
             class: None,
@@ -237,6 +240,7 @@ impl UsageRow {
         self.agent = body.evidence.worker.clone();
         self.duration_ms = body.evidence.duration_ms.min(MOST_CHARGED);
         if let Some(record) = body.evidence.agent.as_deref() {
+            self.version = record.identity.version.clone().unwrap_or_default();
             self.model = record.model.clone().unwrap_or_default();
             self.role = record.role;
             self.class = Some(record.class);
@@ -245,6 +249,11 @@ impl UsageRow {
             // It ended before an agent ran.
             self.usage = Some(Usage::default());
         }
+    }
+
+    /// Says whether there is anything to tell: an attempt that ended before an agent ran used nothing.
+    pub fn is_telling(&self) -> bool {
+        self.usage.is_none() || self.class.is_some()
     }
 
     /// Adds it to a sum: what it used, or what it reserved while nobody knows more.

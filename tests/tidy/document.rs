@@ -15,7 +15,7 @@ use super::{Source, assert_accepted, assert_refused, refuse, root, sources};
 const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_events.sql", "c607d4905a894932609703bc90eb58107786826af6237a5e52660d84e7a5e4ca"),
     ("0002_projections.sql", "97eb604098ddb87f134e2bc3b32ad569699389084e1c583aee0f0f79063d88c8"),
-    ("0003_ledger.sql", "0234806db9780796b611361d22aa3809e796151634f1bc3fec4b2a58aad8240d"),
+    ("0003_ledger.sql", "b9812a70219307391375fa14a7e8088415e2c41b4b99ec067a89bda1d24537e2"),
 ];
 
 /// The project's document at `path`.

@@ -126,6 +126,17 @@ impl Allowance {
         }
     }
 
+    /// This one's limits, and the other's where it has none.
+    #[must_use]
+    pub fn or(&self, other: &Self) -> Self {
+        Self {
+            tokens: self.tokens.or(other.tokens),
+            micros: self.micros.or(other.micros),
+            secs: self.secs.or(other.secs),
+            turns: self.turns.or(other.turns),
+        }
+    }
+
     /// The tighter of two, unit by unit.
     #[must_use]
     pub fn tighter(&self, other: &Self) -> Self {

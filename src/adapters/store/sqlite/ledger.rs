@@ -35,7 +35,7 @@ impl Ledger for SqliteStore {
 }
 
 /// The columns that [`usage_row`] reads.
-const COLUMNS: &str = "seq, run_id, no, repository, started_at, ended_at, agent, model, role, class, reserved_tokens, \
+const COLUMNS: &str = "seq, run_id, no, repository, started_at, ended_at, agent, version, model, role, class, reserved_tokens, \
      reserved_micros, reserved_secs, reserved_turns, settled, input, cached, cache_write, output, reasoning, micros, \
      source, turns, duration_ms";
 
@@ -127,22 +127,22 @@ pub(super) fn usage_at(db: &Connection, seq: EventSeq) -> Result<Option<UsageRow
 fn usage_row(row: &Row<'_>) -> Result<UsageRow, Trouble> {
     let count = |index: usize| number(row.get(index)?);
     let maybe = |index: usize| row.get::<_, Option<i64>>(index)?.map(number).transpose();
-    let role: String = row.get(8)?;
-    let class: Option<String> = row.get(9)?;
-    let source: String = row.get(21)?;
+    let role: String = row.get(9)?;
+    let class: Option<String> = row.get(10)?;
+    let source: String = row.get(22)?;
     let usage = Usage {
         tokens: Tokens {
-            input: count(15)?,
-            cached: count(16)?,
-            cache_write: count(17)?,
-            output: count(18)?,
-            reasoning: count(19)?,
+            input: count(16)?,
+            cached: count(17)?,
+            cache_write: count(18)?,
+            output: count(19)?,
+            reasoning: count(20)?,
         },
-        micros: count(20)?,
+        micros: count(21)?,
         source: from_word(&source)?,
-        turns: row.get(22)?,
+        turns: row.get(23)?,
     };
-    let is_settled: bool = row.get(14)?;
+    let is_settled: bool = row.get(15)?;
     Ok(UsageRow {
         seq: EventSeq(count(0)?),
         run: RunId::new(row.get::<_, String>(1)?)?,
@@ -151,12 +151,13 @@ fn usage_row(row: &Row<'_>) -> Result<UsageRow, Trouble> {
         started_at: Timestamp(row.get(4)?),
         ended_at: row.get::<_, Option<i64>>(5)?.map(Timestamp),
         agent: row.get(6)?,
-        model: row.get(7)?,
+        version: row.get(7)?,
+        model: row.get(8)?,
         role: Role::of(&role).ok_or_else(|| Trouble::Row(format!("unknown role `{role}`")))?,
         class: class.as_deref().map(from_word).transpose()?,
-        reserved: Allowance { tokens: maybe(10)?, micros: maybe(11)?, secs: maybe(12)?, turns: row.get(13)? },
+        reserved: Allowance { tokens: maybe(11)?, micros: maybe(12)?, secs: maybe(13)?, turns: row.get(14)? },
         usage: is_settled.then_some(usage),
-        duration_ms: count(23)?,
+        duration_ms: count(24)?,
     })
 }
 
@@ -165,8 +166,9 @@ pub(super) fn put_usage(db: &Connection, row: &UsageRow) -> Result<(), Trouble> 
     let usage = row.usage.unwrap_or_default();
     let sql = format!(
         "INSERT INTO usage ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17,
-             ?18, ?19, ?20, ?21, ?22, ?23, ?24)
-         ON CONFLICT (seq) DO UPDATE SET ended_at = excluded.ended_at, agent = excluded.agent, model = excluded.model,
+             ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)
+         ON CONFLICT (seq) DO UPDATE SET ended_at = excluded.ended_at, agent = excluded.agent, version = excluded.version,
+             model = excluded.model,
              role = excluded.role, class = excluded.class, settled = excluded.settled, input = excluded.input,
              cached = excluded.cached, cache_write = excluded.cache_write, output = excluded.output,
              reasoning = excluded.reasoning, micros = excluded.micros, source = excluded.source,
@@ -180,6 +182,7 @@ pub(super) fn put_usage(db: &Connection, row: &UsageRow) -> Result<(), Trouble> 
         row.started_at.0,
         row.ended_at.map(|at| at.0),
         row.agent,
+        row.version,
         row.model,
         row.role.name(),
         row.class.map(|class| class.name()),

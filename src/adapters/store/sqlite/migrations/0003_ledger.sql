@@ -10,6 +10,7 @@ CREATE TABLE usage (
     started_at      INTEGER NOT NULL,
     ended_at        INTEGER,
     agent           TEXT    NOT NULL,
+    version         TEXT    NOT NULL,
     model           TEXT    NOT NULL,
     role            TEXT    NOT NULL,
     class           TEXT,
