@@ -7,7 +7,8 @@ use super::error::Outcome;
 use super::exit::Exit;
 use super::session::Session;
 use super::ui::{BAD, FAINT, PLAIN, STRONG};
-use super::{Access, words};
+use super::{Access, cost, words};
+use crate::app::usage::UsageTotal;
 use crate::app::views::advice;
 use crate::app::{App, AppError};
 use crate::domain::actor::Actor;
@@ -96,12 +97,25 @@ fn tell(session: &Session<'_>, app: &App, run: &Run, moves: &[Move]) {
         let said = format!("Its last verdict was {}: {}.", verdict.reason_code, verdict.because);
         ui.line(secret::redacted(&said));
     }
+    if is_over_budget(run)
+        && let Ok(usage) = app.usage_of(&run.id)
+    {
+        ui.line(format!("Its agents used {}.", cost::line(&UsageTotal::of(&usage))));
+        if let Some(budgets) = cost::budgets(&run.spec.budgets) {
+            ui.line(format!("Its budgets are {budgets}."));
+        }
+    }
     let advice = advice(run, &app.now());
     ui.line(format!("Now it is {} and waits for {}.", run.state, advice.waits_for));
     // Whoever reads this has just typed it.
     for command in advice.next.iter().filter(|command| !command.starts_with("agentpr why ")) {
         ui.line(format!("next: {}", ui.command(command)));
     }
+}
+
+/// Says whether a budget is why the run is where it is.
+fn is_over_budget(run: &Run) -> bool {
+    run.reason.code == "budget_exhausted"
 }
 
 fn document(session: &Session<'_>, app: &App, run: &Run, moves: &[Move]) {
@@ -130,6 +144,7 @@ fn document(session: &Session<'_>, app: &App, run: &Run, moves: &[Move]) {
         "moves": moves,
         "last_error": run.last_error.as_ref().map(|error| secret::redacted(&error.to_string()).into_owned()),
         "verdict": run.verdict,
+        "budgets": is_over_budget(run).then_some(run.spec.budgets),
         "waits_for": advice.waits_for,
         "next": next,
     }));
