@@ -39,26 +39,28 @@ const COLUMNS: &str = "seq, run_id, no, repository, started_at, ended_at, agent,
      reserved_micros, reserved_secs, reserved_turns, settled, input, cached, cache_write, output, reasoning, micros, \
      source, turns, duration_ms";
 
-/// The condition of a query and its values. Each kind of query has its index; the sign before `seq` keeps SQLite from walking the
-/// whole table up to there instead.
+/// The condition of a query and its values. Attempts of a run are found through its events, others through an index; the signs keep
+/// SQLite from another way, such as along the whole table up to `seq`.
 fn condition(query: &UsageQuery) -> (String, Vec<Value>) {
     let mut values = Vec::new();
     let mut sql = "TRUE".to_owned();
     let mut with = |test: &str, value: Value| {
         values.push(value);
-        sql.push_str(&format!(" AND {test} ?{}", values.len()));
+        sql.push_str(" AND ");
+        sql.push_str(test);
     };
+    let free = if query.run.is_some() { "+" } else { "" };
     if let Some(run) = &query.run {
-        with("run_id =", Value::Text(run.as_str().to_owned()));
+        with("seq IN (SELECT seq FROM events WHERE run_id = ?)", Value::Text(run.as_str().to_owned()));
     }
     if let Some(repository) = &query.repository {
-        with("repository =", Value::Text(repository.clone()));
+        with(&format!("{free}repository = ?"), Value::Text(repository.clone()));
     }
     if let Some(since) = query.since {
-        with("started_at >=", Value::Integer(since.0));
+        with(&format!("{free}started_at >= ?"), Value::Integer(since.0));
     }
     if let Some(before) = query.before {
-        with("+seq <", Value::Integer(int(before.0)));
+        with("+seq < ?", Value::Integer(int(before.0)));
     }
     if query.part == UsagePart::Ended {
         sql.push_str(" AND ended_at IS NOT NULL");
@@ -94,12 +96,10 @@ fn spent(db: &Connection, query: &UsageQuery) -> Result<Spent, Trouble> {
 fn usage_rows(db: &Connection, query: &UsageQuery, limit: usize) -> Result<Vec<UsageRow>, Trouble> {
     let (condition, mut values) = condition(query);
     values.push(Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
-    // As in the condition: few attempts of the last days are not looked for along the whole table.
-    let order = if query.since.is_some() || query.repository.is_some() { "+seq" } else { "seq" };
-    let sql = format!(
-        "SELECT {COLUMNS} FROM usage WHERE {condition} ORDER BY {order} DESC LIMIT ?{}",
-        values.len()
-    );
+    // As in the condition: a few attempts are not looked for along the whole table.
+    let few = query.run.is_some() || query.since.is_some() || query.repository.is_some();
+    let order = if few { "+seq" } else { "seq" };
+    let sql = format!("SELECT {COLUMNS} FROM usage WHERE {condition} ORDER BY {order} DESC LIMIT ?");
     let mut statement = db.prepare_cached(&sql)?;
     let mut found = statement.query(params_from_iter(values))?;
     let mut rows = Vec::new();

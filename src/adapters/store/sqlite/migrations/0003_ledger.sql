@@ -1,6 +1,6 @@
 -- What agents used, and whose allowance is used up: folds of the events, made again at any time.
 
--- Known by the event that began the attempt, as in `attempts`. Of one that is under way, or that ended without anybody reading what it
+-- Known by the event that began the attempt and found through the events of its run, as in `attempts`. Of one that is under way, or that ended without anybody reading what it
 -- used (`settled` = 0), the reservation counts.
 CREATE TABLE usage (
     seq             INTEGER PRIMARY KEY,
@@ -29,8 +29,6 @@ CREATE TABLE usage (
     turns           INTEGER NOT NULL,
     duration_ms     INTEGER NOT NULL
 ) STRICT;
-
-CREATE INDEX usage_run ON usage (run_id);
 
 CREATE INDEX usage_repository ON usage (repository, started_at);
 
