@@ -244,7 +244,12 @@ impl UsageRow {
             self.model = record.model.clone().unwrap_or_default();
             self.role = record.role;
             self.class = Some(record.class);
-            self.usage = Some(record.usage.charged());
+            // A program that was ended from outside before its first report used something, and nobody knows what.
+            let is_cut_off =
+                matches!(record.class, OutcomeClass::TimedOut | OutcomeClass::Killed | OutcomeClass::Unknown);
+            if !(is_cut_off && record.usage == Usage::default()) {
+                self.usage = Some(record.usage.charged());
+            }
         } else if body.outcome != AttemptOutcome::Interrupted {
             // It ended before an agent ran.
             self.usage = Some(Usage::default());

@@ -121,13 +121,21 @@ fn an_attempt_that_was_cut_off_keeps_its_reservation() {
         add(store, &one, 2, 0, vec![started(1, Step::Agent, reserved(900)), cut_off]);
         let ended_part = UsageQuery { part: UsagePart::Ended, ..of_run(&one) };
         assert_eq!(store.spent(&ended_part).unwrap().tokens, 900);
+        // So does one that was ended before its program told anything; one that failed by itself without a word used nothing.
+        let silent = |class| AgentRecord::of(class, None);
+        for (no, class, charged) in [(2, OutcomeClass::Killed, 1_000), (3, OutcomeClass::AgentError, 1_000)] {
+            let end = ended(no, Step::Agent, AttemptOutcome::Failed, 1, Some(silent(class)));
+            let version = u64::from(no) * 2;
+            add(store, &one, version, 0, vec![started(no, Step::Agent, reserved(100)), end]);
+            assert_eq!(store.spent(&ended_part).unwrap().tokens, charged);
+        }
         // One that ended before an agent ran costs nothing.
-        let no_agent = ended(2, Step::Agent, AttemptOutcome::CouldNotStart, 0, None);
-        add(store, &one, 4, 0, vec![started(2, Step::Agent, reserved(50)), no_agent]);
-        assert_eq!(store.spent(&ended_part).unwrap().tokens, 900);
+        let no_agent = ended(4, Step::Agent, AttemptOutcome::CouldNotStart, 0, None);
+        add(store, &one, 8, 0, vec![started(4, Step::Agent, reserved(50)), no_agent]);
+        assert_eq!(store.spent(&ended_part).unwrap().tokens, 1_000);
         // Checks are nobody's tokens.
-        add(store, &one, 6, 0, vec![started(3, Step::Checks, None)]);
-        assert_eq!(store.usage_rows(&of_run(&one), 9).unwrap().len(), 2);
+        add(store, &one, 10, 0, vec![started(5, Step::Checks, None)]);
+        assert_eq!(store.usage_rows(&of_run(&one), 9).unwrap().len(), 4);
     });
 }
 
@@ -245,6 +253,8 @@ fn deeds() -> impl Strategy<Value = (usize, i64, Deed)> {
             made
         },
     );
+    let silent = select(OutcomeClass::ALL.to_vec()).prop_map(|class| AgentRecord::of(class, None));
+    let records = prop_oneof![4 => records, 1 => silent];
     use AttemptOutcome::{CouldNotStart, Failed, Interrupted, Succeeded};
     let outcomes = select(vec![Succeeded, Failed, Interrupted, Interrupted, CouldNotStart]);
     let deed = prop_oneof![
