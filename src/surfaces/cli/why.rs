@@ -43,10 +43,15 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     let app = session.open(Access::Read)?;
     let events = app.store().events_of(run_id, Version(0))?;
     let (run, moves) = retrace(run_id, &events)?;
+    // Only where a budget is why the run is where it is; otherwise `show` has the cost.
+    let used = match run.reason.code.as_str() {
+        "budget_exhausted" => Some(UsageTotal::of(&app.usage_of(run_id)?)),
+        _ => None,
+    };
     if session.ui.is_json() {
-        document(session, &app, &run, &moves);
+        document(session, &app, &run, &moves, used.as_ref());
     } else {
-        tell(session, &app, &run, &moves);
+        tell(session, &app, &run, &moves, used.as_ref());
     }
     Ok(Exit::Ok)
 }
@@ -78,7 +83,7 @@ fn moved(recorded: &Recorded, from: Option<State>, run: &Run) -> Move {
     }
 }
 
-fn tell(session: &Session<'_>, app: &App, run: &Run, moves: &[Move]) {
+fn tell(session: &Session<'_>, app: &App, run: &Run, moves: &[Move], used: Option<&UsageTotal>) {
     let ui = &session.ui;
     for step in moves {
         let from = step.from.map(|from| format!("{from} -> ")).unwrap_or_default();
@@ -97,12 +102,10 @@ fn tell(session: &Session<'_>, app: &App, run: &Run, moves: &[Move]) {
         let said = format!("Its last verdict was {}: {}.", verdict.reason_code, verdict.because);
         ui.line(secret::redacted(&said));
     }
-    if is_over_budget(run)
-        && let Ok(usage) = app.usage_of(&run.id)
-    {
-        ui.line(format!("Its agents used {}.", cost::line(&UsageTotal::of(&usage))));
+    if let Some(used) = used {
+        ui.line(format!("What its agents used: {}.", cost::line(used)));
         if let Some(budgets) = cost::budgets(&run.spec.budgets) {
-            ui.line(format!("Its budgets are {budgets}."));
+            ui.line(format!("Its budgets: {budgets}."));
         }
     }
     let advice = advice(run, &app.now());
@@ -113,12 +116,7 @@ fn tell(session: &Session<'_>, app: &App, run: &Run, moves: &[Move]) {
     }
 }
 
-/// Says whether a budget is why the run is where it is.
-fn is_over_budget(run: &Run) -> bool {
-    run.reason.code == "budget_exhausted"
-}
-
-fn document(session: &Session<'_>, app: &App, run: &Run, moves: &[Move]) {
+fn document(session: &Session<'_>, app: &App, run: &Run, moves: &[Move], used: Option<&UsageTotal>) {
     let ui = &session.ui;
     let advice = advice(run, &app.now());
     let moves: Vec<_> = moves
@@ -144,7 +142,8 @@ fn document(session: &Session<'_>, app: &App, run: &Run, moves: &[Move]) {
         "moves": moves,
         "last_error": run.last_error.as_ref().map(|error| secret::redacted(&error.to_string()).into_owned()),
         "verdict": run.verdict,
-        "budgets": is_over_budget(run).then_some(run.spec.budgets),
+        "usage": used.map(cost::document),
+        "budgets": used.map(|_| run.spec.budgets),
         "waits_for": advice.waits_for,
         "next": next,
     }));

@@ -231,7 +231,7 @@ fn rows_that_are_not_what_the_events_say_are_found_and_mended() {
 #[derive(Debug, Clone)]
 enum Deed {
     Start(Step, Option<Allowance>),
-    End(AttemptOutcome, u64, Option<AgentRecord>),
+    End(AttemptOutcome, u64, Option<Box<AgentRecord>>),
     Park(usize, i64, Option<i64>),
     Lift(usize),
 }
@@ -261,7 +261,7 @@ fn deeds() -> impl Strategy<Value = (usize, i64, Deed)> {
         4 => (select(vec![Step::Agent, Step::Agent, Step::Plan, Step::Checks]), proptest::option::of(allowance))
             .prop_map(|(step, reserved)| Deed::Start(step, reserved)),
         4 => (outcomes, 0..90_000_u64, proptest::option::of(records))
-            .prop_map(|(outcome, secs, record)| Deed::End(outcome, secs, record)),
+            .prop_map(|(outcome, secs, record)| Deed::End(outcome, secs, record.map(Box::new))),
         1 => (0..2_usize, 0..99_i64, proptest::option::of(0..99_i64))
             .prop_map(|(pool, until, reset)| Deed::Park(pool, until, reset)),
         1 => (0..2_usize).prop_map(Deed::Lift),
@@ -283,7 +283,7 @@ fn tell(store: &dyn Store, deeds: &[(usize, i64, Deed)]) -> Vec<Recorded> {
             }
             (Deed::End(outcome, secs, record), Some(step)) => {
                 *open = None;
-                ended(*no, step, *outcome, *secs, record.clone())
+                ended(*no, step, *outcome, *secs, record.as_deref().cloned())
             }
             (Deed::Park(pool, until, reset), _) => QuotaParked {
                 pool: Pool::new(POOLS[*pool]),
