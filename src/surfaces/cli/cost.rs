@@ -24,6 +24,9 @@ pub(super) fn share(total: &UsageTotal, parts: u64) -> String {
         (false, true) => " (reported)",
         (_, false) => "",
     };
+    if let Some(word) = without_numbers(total) {
+        return word.to_owned();
+    }
     match (total.priced, total.without_cost) {
         (0, 0) => "-".to_owned(),
         (0, _) => "unknown".to_owned(),
@@ -32,9 +35,22 @@ pub(super) fn share(total: &UsageTotal, parts: u64) -> String {
     }
 }
 
+/// What is said in the place of numbers where no attempt was read.
+fn without_numbers(total: &UsageTotal) -> Option<&'static str> {
+    match (total.attempts, total.open, total.unread) {
+        (0, _, _) => None,
+        (all, open, 0) if all == open => Some("under way"),
+        (all, open, unread) if all == open + unread => Some("not read"),
+        _ => None,
+    }
+}
+
 /// Everything about a sum in one line.
 pub(super) fn line(total: &UsageTotal) -> String {
     let Tokens { input, cached, output, reasoning, .. } = total.tokens;
+    if let Some(word) = without_numbers(total) {
+        return word.to_owned();
+    }
     let of = |part: u64, what: &str| if part > 0 { format!(" ({part} {what})") } else { String::new() };
     let turns = words::count(total.turns, "turn");
     let time = words::span(Duration::from_millis(total.duration_ms));
@@ -179,14 +195,16 @@ pub(super) fn class(row: &UsageRow) -> &'static str {
 
 /// Cells of the numbers of a sum: in, cached, out, reasoning, cost, turns, time.
 pub(super) fn cells(total: &UsageTotal) -> Vec<String> {
+    let number =
+        |number: u64| if without_numbers(total).is_some() { String::new() } else { number.to_string() };
     let tokens = &total.tokens;
     vec![
-        tokens.input.to_string(),
-        tokens.cached.to_string(),
-        tokens.output.to_string(),
-        tokens.reasoning.to_string(),
+        number(tokens.input),
+        number(tokens.cached),
+        number(tokens.output),
+        number(tokens.reasoning),
         money(total),
-        total.turns.to_string(),
+        number(total.turns),
         words::span(Duration::from_millis(total.duration_ms)),
     ]
 }

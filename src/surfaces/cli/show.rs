@@ -86,8 +86,7 @@ pub(super) fn render(ui: &Ui, detail: &RunDetail, now: &Moment, pr_document: Opt
     }
     if !detail.usage.is_empty() {
         ui.styled(STRONG, "Agents");
-        let heads =
-            ["NO", "AGENT", "VERSION", "MODEL", "ROLE", "ENDED", "IN", "CACHED", "OUT", "COST", "TURNS"];
+        let heads = [&["NO", "AGENT", "VERSION", "MODEL", "ROLE", "ENDED"][..], &cost::HEADS].concat();
         ui.table(&heads, agents(detail));
     }
     if !detail.artifacts.is_empty() {
@@ -229,20 +228,15 @@ fn attempts(detail: &RunDetail) -> Vec<Vec<String>> {
 fn agents(detail: &RunDetail) -> Vec<Vec<String>> {
     let cells = |row: &UsageRow| {
         let total = UsageTotal::of([row]);
-        let number = |number: u64| if row.usage.is_some() { number.to_string() } else { String::new() };
-        vec![
+        let label = vec![
             row.no.to_string(),
             row.agent.clone(),
             row.version.clone(),
             row.model.clone(),
             row.role.name().to_owned(),
             cost::class(row).to_owned(),
-            number(total.tokens.input),
-            number(total.tokens.cached),
-            number(total.tokens.output),
-            cost::money(&total),
-            number(total.turns),
-        ]
+        ];
+        [label, cost::cells(&total)].concat()
     };
     detail.usage.iter().map(cells).collect()
 }

@@ -21,7 +21,7 @@ use agentpr::domain::id::{AttemptNo, EventSeq, RunId};
 use agentpr::domain::projection::{PoolNews, UsageRow};
 use agentpr::domain::state::State;
 use agentpr::domain::time::Timestamp;
-use agentpr::ports::ledger::{UsagePart, UsageQuery};
+use agentpr::ports::ledger::{Ledger, UsagePart, UsageQuery};
 use agentpr::ports::store::Upkeep;
 
 use super::story::{Store, every_store};
@@ -225,6 +225,45 @@ fn rows_that_are_not_what_the_events_say_are_found_and_mended() {
     assert_eq!(store.verify().unwrap().faults, Vec::<String>::new());
     place.raw().execute_batch("DELETE FROM usage; DELETE FROM pools").unwrap();
     assert_eq!(store.verify().unwrap().faults.len(), 2);
+}
+
+#[test]
+fn a_sum_over_few_attempts_does_not_grow_with_the_store() {
+    let place = Place::new();
+    let store = place.create();
+    let run = begin(&store, "new", "acme/gadget");
+    // Attempts of years, which no event here began; the rows are all that a sum reads.
+    let old = "WITH RECURSIVE n(i) AS (SELECT 1000 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)
+        INSERT INTO usage SELECT i, 'old-' || i % 500, i, 'acme/widget', i, i, 'codex', '', 'm', 'build', 'no_op',
+            NULL, NULL, NULL, NULL, 1, 5, 0, 0, 5, 0, 5, 'table', 1, 1000 FROM n";
+    place.raw().execute_batch(old).unwrap();
+    let today = Some(Timestamp(1_000_000));
+    add(&store, &run, 2, 1_000_001, vec![started(1, Step::Agent, reserved(10))]);
+    let newest = store.usage_rows(&UsageQuery::default(), 1).unwrap().remove(0).seq;
+    let everything = UsageQuery::default();
+    let few = [
+        of_run(&run),
+        UsageQuery { since: today, ..of_run(&run) },
+        UsageQuery { since: today, ..everything.clone() },
+        UsageQuery { since: today, before: Some(EventSeq(newest.0 + 1)), ..everything.clone() },
+        UsageQuery { since: today, repository: Some("acme/gadget".to_owned()), ..everything.clone() },
+        UsageQuery { since: today, repository: Some("acme/widget".to_owned()), ..everything.clone() },
+    ];
+    let quickest = |work: &dyn Fn()| {
+        let time = |_| {
+            let begun = std::time::Instant::now();
+            work();
+            begun.elapsed()
+        };
+        (0..5).map(time).min().unwrap()
+    };
+    let whole = quickest(&|| assert_eq!(store.spent(&everything).unwrap().tokens, 59_001 * 10 + 10));
+    for query in few {
+        let part = quickest(&|| assert!(store.spent(&query).is_ok()));
+        assert!(part * 10 < whole, "{part:?} of {whole:?} for {query:?}");
+        let rows = quickest(&|| assert!(store.usage_rows(&query, 50).is_ok()));
+        assert!(rows * 10 < whole, "{rows:?} of {whole:?} for the rows of {query:?}");
+    }
 }
 
 /// One thing that happens to one of three runs.
