@@ -5,6 +5,7 @@
 //! done by hand), [`views`] (what surfaces show). The app names ports and the domain, and no technology.
 
 pub mod agent_step;
+pub mod budget;
 mod clean;
 pub mod contract;
 pub mod doctor;
@@ -22,6 +23,7 @@ pub mod perform;
 pub mod prompt;
 pub mod report;
 pub mod submit;
+pub mod usage;
 pub mod verify;
 pub mod views;
 
@@ -52,6 +54,7 @@ use crate::ports::workspace::Workspace;
 
 pub use crate::ports::check::ChecksError;
 pub use crate::ports::forge::ForgeError;
+pub use crate::ports::ledger::UsageQuery;
 pub use crate::ports::notifier::Notifier as OperatorNotifier;
 pub use crate::ports::redaction::Redaction as Masking;
 pub use crate::ports::store::{EventStore as Log, RunQuery, StoreError};

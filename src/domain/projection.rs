@@ -6,7 +6,7 @@ use super::agent::budget::{Allowance, Spent};
 use super::agent::class::OutcomeClass;
 use super::agent::quota::PoolRow;
 use super::agent::role::Role;
-use super::agent::usage::Usage;
+use super::agent::usage::{MOST_CHARGED, Usage};
 use super::event::{Event, Recorded};
 use super::evidence::{AttemptOutcome, Step};
 use super::id::{AttemptNo, Digest, EventSeq, PrNumber, RepoSlug, RunId, Version};
@@ -83,8 +83,12 @@ pub struct UsageRow {
     pub repository: String,
     /// When it began.
     pub started_at: Timestamp,
+    /// When it ended; `None` while under way.
+    pub ended_at: Option<Timestamp>,
     /// The agent, without arguments; empty while under way.
     pub agent: String,
+    /// What its program says its version is; empty where it said nothing.
+    pub version: String,
     /// The model, as far as known.
     pub model: String,
     /// What it was used for.
@@ -214,11 +218,13 @@ impl UsageRow {
             no: body.attempt,
             repository: repo.key(),
             started_at: recorded.at,
+            ended_at: None,
             agent: String::new(),
+            version: String::new(),
             model: String::new(),
             role: Role::default(),
             class: None,
-            reserved: body.reserved.unwrap_or_default(),
+            reserved: body.reserved.unwrap_or_default().charged(),
             usage: None,
             duration_ms: 0,
         })
@@ -230,17 +236,29 @@ impl UsageRow {
         if body.attempt != self.no {
             return;
         }
+        self.ended_at = Some(recorded.at);
         self.agent = body.evidence.worker.clone();
-        self.duration_ms = body.evidence.duration_ms;
+        self.duration_ms = body.evidence.duration_ms.min(MOST_CHARGED);
         if let Some(record) = body.evidence.agent.as_deref() {
+            self.version = record.identity.version.clone().unwrap_or_default();
             self.model = record.model.clone().unwrap_or_default();
             self.role = record.role;
             self.class = Some(record.class);
-            self.usage = Some(record.usage);
+            // A program that was ended from outside before its first report used something, and nobody knows what.
+            let is_cut_off =
+                matches!(record.class, OutcomeClass::TimedOut | OutcomeClass::Killed | OutcomeClass::Unknown);
+            if !(is_cut_off && record.usage == Usage::default()) {
+                self.usage = Some(record.usage.charged());
+            }
         } else if body.outcome != AttemptOutcome::Interrupted {
             // It ended before an agent ran.
             self.usage = Some(Usage::default());
         }
+    }
+
+    /// Says whether there is anything to tell: an attempt that ended before an agent ran used nothing.
+    pub fn is_telling(&self) -> bool {
+        self.usage.is_none() || self.class.is_some()
     }
 
     /// Adds it to a sum: what it used, or what it reserved while nobody knows more.

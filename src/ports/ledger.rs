@@ -19,6 +19,29 @@ pub struct UsageQuery {
     pub since: Option<Timestamp>,
     /// Only begun by an event before this one: what an attempt finds reserved when it begins.
     pub before: Option<EventSeq>,
+    /// Those under way as well, or not.
+    pub part: UsagePart,
+}
+
+/// Attempts by whether they have ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UsagePart {
+    /// All of them.
+    #[default]
+    All,
+    /// Only those that have ended: what nobody gives back any more.
+    Ended,
+}
+
+impl UsageQuery {
+    /// Says whether an attempt counts.
+    pub fn takes(&self, row: &UsageRow) -> bool {
+        self.run.as_ref().is_none_or(|run| row.run == *run)
+            && self.repository.as_ref().is_none_or(|repository| row.repository == *repository)
+            && self.since.is_none_or(|since| row.started_at >= since)
+            && self.before.is_none_or(|before| row.seq < before)
+            && (self.part == UsagePart::All || row.ended_at.is_some())
+    }
 }
 
 /// Reads what agents used.

@@ -26,7 +26,23 @@ pub struct Tokens {
     pub reasoning: u64,
 }
 
+/// The largest number of anything that one attempt is charged: about 10^12. No attempt comes near it; a program that reports more is
+/// wrong, and sums over millions of its reports still fit.
+pub const MOST_CHARGED: u64 = 1 << 40;
+
 impl Tokens {
+    /// The same, with no number above [`MOST_CHARGED`].
+    #[must_use]
+    pub fn charged(&self) -> Self {
+        Self {
+            input: self.input.min(MOST_CHARGED),
+            cached: self.cached.min(MOST_CHARGED),
+            cache_write: self.cache_write.min(MOST_CHARGED),
+            output: self.output.min(MOST_CHARGED),
+            reasoning: self.reasoning.min(MOST_CHARGED),
+        }
+    }
+
     /// All tokens, in and out.
     pub fn total(&self) -> u64 {
         self.input.saturating_add(self.output)
@@ -118,6 +134,14 @@ pub struct Usage {
     pub source: MoneySource,
     /// Requests the model answered.
     pub turns: u32,
+}
+
+impl Usage {
+    /// The same, with no number above [`MOST_CHARGED`].
+    #[must_use]
+    pub fn charged(&self) -> Self {
+        Self { tokens: self.tokens.charged(), micros: self.micros.min(MOST_CHARGED), ..*self }
+    }
 }
 
 /// The price of a model, in millionths of a dollar for a million tokens.

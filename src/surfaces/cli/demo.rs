@@ -160,7 +160,7 @@ fn confirm(
     };
     let token = if yes_both {
         if !ui.is_json() {
-            ui.card(request);
+            ui.card(request, &app.usage_of(run)?);
             ui.pieces(&[(NOTICE, "  first confirmation:  ".into()), (PLAIN, "yes, by --yes-both".into())]);
             ui.pieces(&[
                 (NOTICE, "  second confirmation: ".into()),

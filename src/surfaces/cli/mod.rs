@@ -9,6 +9,7 @@ mod auth;
 mod card;
 mod completions;
 mod config_show;
+mod cost;
 mod create_run;
 mod demo;
 mod diff;
@@ -29,6 +30,7 @@ mod pipeline_spec;
 mod plan;
 mod policy_args;
 mod preflight;
+mod quota;
 mod replay;
 mod request_pr;
 mod run;
@@ -43,6 +45,7 @@ mod steer;
 mod told;
 mod ui;
 mod upkeep;
+mod usage;
 mod verify;
 mod verify_view;
 mod watch;
@@ -251,6 +254,12 @@ enum Command {
     RunManagerLoop(manager::LoopArgs),
     #[command(flatten)]
     Steer(steer::Command),
+    /// Show what agents used: tokens, money, time
+    #[command(display_order = 17)]
+    Usage(usage::Args),
+    /// Show whose allowance is used up and which runs wait, or say that one is there again
+    #[command(display_order = 18)]
+    Quota(quota::Args),
     /// Read or pin the verification contract, the file that says how changes are judged
     #[command(subcommand, display_order = 26)]
     PipelineSpec(pipeline_spec::Command),
@@ -336,6 +345,8 @@ fn dispatch(session: &Session<'_>, command: &Command) -> Outcome {
         Command::PipelineSpec(command) => pipeline_spec::execute(session, command),
         Command::Plan(command) => plan::execute(session, command),
         Command::Actions(args) => actions::execute(session, args),
+        Command::Usage(args) => usage::execute(session, args),
+        Command::Quota(args) => quota::execute(session, args),
         Command::VerifyLog => upkeep::verify(session),
         Command::RebuildProjections => upkeep::rebuild(session),
         Command::Replay(args) => replay::execute(session, args),

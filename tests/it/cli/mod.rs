@@ -10,6 +10,7 @@ mod preflight;
 mod signal;
 mod step;
 mod step_end;
+mod usage;
 mod verb;
 mod verify;
 
