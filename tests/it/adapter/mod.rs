@@ -1,6 +1,10 @@
 //! Adapters, told with real git, real programs and real directories.
 
 mod action;
+mod agent_claude;
+mod agent_claude_start;
+mod agent_stage;
+mod agent_transcript;
 mod capture;
 mod check;
 mod environment;
