@@ -179,9 +179,10 @@ fn the_program_behind_the_package_is_found() {
 async fn a_whole_start_is_read_and_judged() {
     let mut scene = Scene::of("claude", HELP);
     let program = scene.world.root.path().join("claude");
-    let transcript = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/it/data/transcripts/claude/success.jsonl");
-    put(&program, &format!("#!/bin/sh\ncat > asked; cat '{}'\n", transcript.display()));
+    let transcript = "tests/it/data/transcripts/claude/success.jsonl";
+    let transcript = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(transcript);
+    std::fs::copy(transcript, scene.order.workspace.join("events")).unwrap();
+    put(&program, "#!/bin/sh\ncat > asked; cat events\n");
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     scene.install(&program);
     let report = Claude.run(&scene.stage()).await.unwrap();

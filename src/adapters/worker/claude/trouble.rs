@@ -50,12 +50,11 @@ pub fn of_result(event: &Event, kind: &str) -> Judgement {
         _ if reason == "prompt_too_long" || has(&lower, &CONTEXT) => Trouble::ContextOverflow,
         _ => of_answer(event.api_error_status, kind, &lower),
     };
-    let message = match (message.is_empty(), trouble) {
-        (false, Trouble::Protocol) if reason.starts_with("aborted") => {
-            format!("claude was interrupted: {message}")
-        }
-        (false, _) => message,
-        (true, _) => format!("claude ended with `{}`", event.subtype),
+    let message = match trouble {
+        // What it says then is for its own makers.
+        Trouble::Protocol if reason.starts_with("aborted") => "claude was interrupted".to_owned(),
+        _ if message.is_empty() => format!("claude ended with `{}`", event.subtype),
+        _ => message,
     };
     Judgement::trouble(trouble, cut(&message))
 }
