@@ -21,6 +21,7 @@ use crate::ports::artifact::Artifacts;
 use crate::ports::worker::{AgentStatus, Listener, WorkOrder, WorkReport, Worker, WorkerError};
 
 pub mod agent;
+pub mod aider;
 pub mod claude;
 pub mod command;
 pub mod conversation;

@@ -1,6 +1,8 @@
 //! Adapters, told with real git, real programs and real directories.
 
 mod action;
+mod agent_aider;
+mod agent_aider_start;
 mod agent_claude;
 mod agent_claude_start;
 mod agent_stage;
