@@ -124,7 +124,7 @@ fn an_error_after_the_last_answer_is_the_end_and_one_before_it_is_not() {
 
 #[test]
 fn words_and_edits_are_told() {
-    let text = "Aider v0.86.2\nRepo-map: disabled\n\nI will fix it.\n\nTokens: 10 sent, 2 received.\nApplied edit to calc.py";
+    let text = "Aider v0.86.2\nRepo-map: disabled\nRestored previous conversation history.\n\nI will fix it.\n\nTokens: 10 sent, 2 received.\nApplied edit to calc.py";
     let (signals, _) = play(text, 0);
     let told: Vec<String> = signals
         .iter()

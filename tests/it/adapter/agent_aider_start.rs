@@ -166,6 +166,18 @@ fn only_listed_switches_are_given() {
 }
 
 #[test]
+fn what_was_compiled_when_it_was_installed_is_used_and_not_written() {
+    let mut scene = scene();
+    let environment = scene.world.root.path().join("venv");
+    scene.installed.folders = vec![environment.clone()];
+    let of = |scene: &Scene, name: &str| launch(&scene.stage()).unwrap().env.get(name).cloned();
+    assert!(of(&scene, "PYTHONPYCACHEPREFIX").is_some());
+    std::fs::create_dir_all(environment.join("lib/python3.11/site-packages/aider/__pycache__")).unwrap();
+    assert_eq!(of(&scene, "PYTHONPYCACHEPREFIX"), None);
+    assert_eq!(of(&scene, "PYTHONDONTWRITEBYTECODE").as_deref(), Some("1"));
+}
+
+#[test]
 fn an_environment_of_pythons_is_readable_as_a_whole() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path().canonicalize().unwrap();

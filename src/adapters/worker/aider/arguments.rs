@@ -10,9 +10,13 @@
 //! **No traffic but the model's.** It fetches a list of prices when its copy is a day old. A fresh copy with nothing in it is put in
 //! its place; the prices then are those it was installed with.
 //!
+//! **Its own start.** Python programs of a run keep what they compile below the run. aider is so large that compiling it takes half a
+//! minute, so what was compiled when it was installed is used where it is there, and not written to.
+//!
 //! **The key** goes into its environment only. It runs no commands that could inherit it.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -120,6 +124,10 @@ pub fn env(stage: &Stage<'_>) -> BTreeMap<String, String> {
     for (name, value) in ALWAYS {
         env.insert(name.to_owned(), value.to_owned());
     }
+    if stage.installed.folders.iter().any(|folder| is_compiled(folder)) {
+        env.remove("PYTHONPYCACHEPREFIX");
+        env.insert("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned());
+    }
     let provider = provider(stage);
     if let Some(key) = &stage.setup.key {
         env.insert(format!("{provider}_API_KEY"), key.value.clone());
@@ -137,6 +145,12 @@ fn provider<'a>(stage: &'a Stage<'_>) -> &'a str {
         Some(provider) if !provider.is_empty() && !provider.starts_with("AGENTPR") => provider,
         _ => "OPENAI",
     }
+}
+
+/// Says whether an environment of Python's holds the program compiled.
+fn is_compiled(environment: &Path) -> bool {
+    let versions = fs::read_dir(environment.join("lib")).into_iter().flatten().filter_map(Result::ok);
+    versions.into_iter().any(|version| version.path().join("site-packages/aider/__pycache__").is_dir())
 }
 
 fn message(home: &Path) -> PathBuf {

@@ -8,7 +8,7 @@ use crate::domain::agent::class::Trouble;
 /// What a line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line<'a> {
-    /// The head of what it prints ends here.
+    /// What it prints before the model speaks ends here.
     HeadEnds,
     /// A request was answered.
     Tokens(Tokens),
@@ -66,7 +66,9 @@ pub fn read(line: &str) -> Line<'_> {
     if let Some(rest) = line.strip_prefix("litellm.") {
         return failed(rest).map_or(Line::Words, |(trouble, may_pass)| Line::Failed { trouble, may_pass });
     }
-    if line.starts_with("Repo-map:") {
+    let is_added = line.starts_with("Added ")
+        && [" to the chat.", " to the chat (read-only)."].iter().any(|end| line.ends_with(end));
+    if is_added || line.starts_with("Repo-map:") || line == "Restored previous conversation history." {
         Line::HeadEnds
     } else if line.starts_with("Retrying in ") && line.ends_with(" seconds...") {
         Line::Retrying
