@@ -22,7 +22,7 @@ const DONE: [&str; 10] = [
 ];
 
 /// Each with the code it ended with, what it said beside its events, and the trouble that is.
-const FAILED: [(&str, i32, &str, Trouble); 13] = [
+const FAILED: [(&str, i32, &str, Trouble); 14] = [
     ("bad-args.jsonl", 1, "error: unknown option '--nonsense'\n", Trouble::Usage),
     ("context-overflow.jsonl", 1, "", Trouble::ContextOverflow),
     ("interrupted-sigint.jsonl", 1, "", Trouble::Protocol),
@@ -35,6 +35,7 @@ const FAILED: [(&str, i32, &str, Trouble); 13] = [
     ("model-429.jsonl", 1, "", Trouble::RateLimited),
     ("model-500-mid-run.jsonl", 1, "", Trouble::Server),
     ("model-500.jsonl", 1, "", Trouble::Server),
+    ("session-limit.jsonl", 1, "", Trouble::QuotaExhausted),
     ("resume-unknown.jsonl", 1, "No conversation found with session ID: 9\n", Trouble::SessionLost),
 ];
 
@@ -173,6 +174,11 @@ fn words_stand_for_troubles_that_have_no_status() {
     assert_eq!(of("Credit balance is too low"), Some(Trouble::QuotaExhausted));
     assert_eq!(of("Not logged in · Please run /login"), Some(Trouble::Auth));
     assert_eq!(of("API Error: Unable to connect to API (ECONNREFUSED)"), Some(Trouble::Network));
+    assert_eq!(of("API Error: Connection to the API was lost (ECONNRESET)."), Some(Trouble::Network));
+    assert_eq!(
+        of("API Error: API returned an empty or malformed response (HTTP 200)"),
+        Some(Trouble::Server)
+    );
     assert_eq!(of("Request timed out"), Some(Trouble::Network));
     assert_eq!(of("Prompt is too long"), Some(Trouble::ContextOverflow));
     assert_eq!(of("something nobody knows"), Some(Trouble::Protocol));

@@ -141,7 +141,9 @@ fn failed(rest: &str) -> Option<(Trouble, bool)> {
         "AuthenticationError" | "PermissionDeniedError" => (Trouble::Auth, false),
         "ContextWindowExceededError" => (Trouble::ContextOverflow, false),
         // A login that is not taken can come with this name, by what the server calls it.
-        "BadRequestError" if has(&["api key", "api_key", "bad key", "unauthorized", "authentication"]) => {
+        "BadRequestError"
+            if has(&["api key", "api_key", "bad key", "unauthorized", "authentication", "401"]) =>
+        {
             (Trouble::Auth, false)
         }
         "BadRequestError" | "NotFoundError" | "ImageFetchError" => (Trouble::BadRequest, false),

@@ -73,12 +73,13 @@ impl Reader {
 
     fn assistant(&mut self, event: &Event, message: Message, signals: &mut Vec<AgentSignal>) {
         if message.model == SYNTHETIC {
+            // Its text comes again in the result.
             if let Some(kind) = event.error.as_str() {
                 kind.clone_into(&mut self.error_kind);
             }
-        } else {
-            self.answer(&message, signals);
+            return;
         }
+        self.answer(&message, signals);
         let Content::Blocks(blocks) = message.content else { return };
         for block in blocks {
             match block.kind.as_str() {
@@ -162,9 +163,9 @@ impl Reader {
         }
     }
 
-    fn result(&mut self, event: Event, signals: &mut Vec<AgentSignal>) {
+    fn result(&mut self, event: &Event, signals: &mut Vec<AgentSignal>) {
         if !event.model_usage.is_empty() {
-            signals.push(AgentSignal::Usage(usage(&event)));
+            signals.push(AgentSignal::Usage(usage(event)));
         }
         if !event.permission_denials.is_empty() {
             let tools: BTreeSet<&str> =
@@ -187,7 +188,7 @@ impl Reader {
             signals.push(AgentSignal::End { ok: true, text: cut_words(&text) });
             return;
         }
-        let verdict = trouble::of_result(&event, &self.error_kind);
+        let verdict = trouble::of_result(event, &self.error_kind);
         let trouble = verdict.trouble.unwrap_or(Trouble::Protocol);
         let message = verdict.message.clone();
         if matches!(trouble, Trouble::RateLimited | Trouble::QuotaExhausted) {
@@ -211,7 +212,7 @@ impl Protocol for Reader {
                 self.assistant(&event, message, signals);
             }
             "user" => self.user(event.message.unwrap_or_default(), &event.tool_use_result, signals),
-            "result" => self.result(event, signals),
+            "result" => self.result(&event, signals),
             "rate_limit_event" => {
                 let info = event.rate_limit_info.filter(|info| info.status == "rejected");
                 self.reset_at_ms =

@@ -33,6 +33,9 @@ const AUTH: [&str; 6] = [
 const NETWORK: [&str; 6] =
     ["unable to connect", "connection error", "timed out", "econn", "fetch failed", "socket"];
 
+/// Words of a server that answers with something else than its protocol.
+const SERVER: [&str; 2] = ["malformed response", "empty response"];
+
 /// Words of a conversation that is too long.
 const CONTEXT: [&str; 3] = ["prompt is too long", "context window", "request too large"];
 
@@ -69,10 +72,13 @@ fn of_answer(status: Option<u16>, kind: &str, lower: &str) -> Trouble {
         (Some(429), _) | (None, "rate_limit") => Trouble::RateLimited,
         (Some(408), _) => Trouble::Network,
         (Some(413), _) => Trouble::ContextOverflow,
-        (Some(500..), _) | (None, "server_error" | "overloaded") => Trouble::Server,
+        (Some(500..), _) => Trouble::Server,
         (Some(400..), _) | (None, "invalid_request") => Trouble::BadRequest,
-        _ if has(lower, &AUTH) => Trouble::Auth,
+        // The program calls a lost connection and a server's fault by one name, so its words come first.
         _ if has(lower, &NETWORK) => Trouble::Network,
+        _ if has(lower, &AUTH) => Trouble::Auth,
+        (None, "server_error" | "overloaded") => Trouble::Server,
+        _ if has(lower, &SERVER) => Trouble::Server,
         _ => Trouble::Protocol,
     }
 }
