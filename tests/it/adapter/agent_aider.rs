@@ -52,7 +52,13 @@ fn broken_lines_never_invent_a_success() {
     for recorded in &mut without_end {
         recorded.lines.retain(|line| !line.starts_with(b"Tokens: "));
     }
-    let all: Vec<Recorded> = failed().into_iter().chain(without_end).collect();
+    // An answer, and failures after it: one broken line must not hide them.
+    let mut failed_later = done();
+    for (recorded, failed) in failed_later.iter_mut().zip(failed()) {
+        let failures = failed.lines.iter().skip_while(|line| !line.starts_with(b"litellm."));
+        recorded.lines.extend(failures.cloned());
+    }
+    let all: Vec<Recorded> = failed().into_iter().chain(without_end).chain(failed_later).collect();
     invents_no_success(&all, Reader::default);
 }
 

@@ -113,6 +113,16 @@ async fn the_key_is_in_the_environment_only_under_its_providers_name() {
 }
 
 #[test]
+fn it_is_not_started_to_wait_for_a_login_in_a_browser() {
+    let mut scene = scene();
+    scene.setup.key = None;
+    let refused = launch(&scene.stage()).unwrap_err().to_string();
+    assert!(refused.contains("neither a model nor a key"), "{refused}");
+    scene.order.model = Some("ollama/m".to_owned());
+    launch(&scene.stage()).unwrap();
+}
+
+#[test]
 fn a_prompt_is_never_a_command_of_the_program() {
     let mut scene = scene();
     for prompt in ["/run touch x", "!touch x"] {

@@ -66,8 +66,14 @@ const ALWAYS: [(&str, &str); 5] = [
 /// Writes what it reads and says how it is started.
 ///
 /// # Errors
-/// [`WorkerError::Unavailable`] when its files cannot be written.
+/// [`WorkerError::Unavailable`] when its files cannot be written, and when it has neither a model nor a key: it would offer a login in
+/// a browser and wait for it.
 pub fn launch(stage: &Stage<'_>) -> Result<Launch, WorkerError> {
+    if stage.model().is_none() && stage.setup.key.is_none() {
+        let why =
+            "aider has neither a model nor a key: name a model for it, or give it a key in its settings";
+        return Err(WorkerError::Unavailable(why.to_owned()));
+    }
     let env = env(stage);
     prepare(stage, env.get("HOME").map(PathBuf::from).as_deref()).map_err(|err| {
         let home = stage.home.display();

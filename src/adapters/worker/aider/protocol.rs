@@ -23,6 +23,8 @@ pub enum Line<'a> {
         /// Whether aider tries again by itself, as long as its patience lasts.
         may_pass: bool,
     },
+    /// It explains a failure it told in the line before.
+    Explained,
     /// It tries again after a pause.
     Retrying,
     /// The server answered with nothing.
@@ -70,6 +72,8 @@ pub fn read(line: &str) -> Line<'_> {
         && [" to the chat.", " to the chat (read-only)."].iter().any(|end| line.ends_with(end));
     if is_added || line.starts_with("Repo-map:") || line == "Restored previous conversation history." {
         Line::HeadEnds
+    } else if line.starts_with("The API provider") {
+        Line::Explained
     } else if line.starts_with("Retrying in ") && line.ends_with(" seconds...") {
         Line::Retrying
     } else if line.starts_with("Empty response received from LLM.") {
@@ -154,14 +158,8 @@ fn failed(rest: &str) -> Option<(Trouble, bool)> {
         "BudgetExceededError" => (Trouble::QuotaExhausted, true),
         "APIConnectionError" | "Timeout" => (Trouble::Network, true),
         "InternalServerError" if has(&["connection error"]) => (Trouble::Network, true),
-        "APIError"
-        | "APIResponseValidationError"
-        | "AzureOpenAIError"
-        | "BadGatewayError"
-        | "InternalServerError"
-        | "JSONSchemaValidationError"
-        | "OpenAIError"
-        | "ServiceUnavailableError" => (Trouble::Server, true),
+        // The names of a server's own faults, and names that are new.
+        _ if name.ends_with("Error") => (Trouble::Server, true),
         _ => return None,
     };
     Some(answer)

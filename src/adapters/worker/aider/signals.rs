@@ -59,6 +59,11 @@ impl Reader {
         signals.push(AgentSignal::Error { trouble, message: cut(message) });
     }
 
+    /// Takes a sign of a failure whose own line was not understood.
+    fn suspect(&mut self, line: &str) {
+        self.wrong.get_or_insert_with(|| Judgement::trouble(Trouble::Server, cut(line)));
+    }
+
     fn words(&mut self, line: &str) {
         if self.words.len() + line.len() < MAX_WORDS {
             self.words.push_str(line);
@@ -94,7 +99,9 @@ impl Protocol for Reader {
                     self.wrong(trouble, line, signals);
                 }
             }
+            Line::Explained => self.suspect(line),
             Line::Retrying => {
+                self.suspect(line);
                 self.tries = self.tries.saturating_add(1);
                 let why = self.wrong.as_ref().map_or("", |wrong| wrong.message.as_str());
                 let message = cut(&format!("{line} {why}"));
