@@ -27,8 +27,10 @@ use crate::ports::artifact::Artifacts;
 use crate::ports::worker::{AgentStatus, Listener, Problem, WorkOrder, WorkReport, Worker, WorkerError};
 
 pub mod agent;
-pub mod attendance;
 mod calls;
+pub mod aider;
+pub mod attendance;
+pub mod claude;
 pub mod codex;
 pub mod command;
 pub mod conversation;

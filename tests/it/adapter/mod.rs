@@ -1,9 +1,15 @@
 //! Adapters, told with real git, real programs and real directories.
 
 mod action;
+mod agent_aider;
+mod agent_aider_start;
+mod agent_claude;
+mod agent_claude_start;
 mod agent_codex;
 mod agent_codex_arguments;
 mod agent_codex_hostile;
+mod agent_stage;
+mod agent_transcript;
 mod capture;
 mod check;
 mod conformance;
