@@ -23,6 +23,7 @@ use crate::ports::worker::{AgentStatus, Listener, WorkOrder, WorkReport, Worker,
 pub mod agent;
 pub mod command;
 pub mod conversation;
+pub mod opencode;
 pub mod recorder;
 
 use agent::{Agent, Setup};
