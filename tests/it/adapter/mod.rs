@@ -1,6 +1,10 @@
 //! Adapters, told with real git, real programs and real directories.
 
 mod action;
+mod agent_opencode;
+mod agent_opencode_foreign;
+mod agent_opencode_signals;
+mod agent_opencode_world;
 mod capture;
 mod check;
 mod environment;

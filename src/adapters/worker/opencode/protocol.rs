@@ -55,6 +55,11 @@ pub enum Event {
         /// With what.
         patterns: Vec<String>,
     },
+    /// Leave was refused, by us or by a person at the operator's server.
+    Refused {
+        /// Whose.
+        session: String,
+    },
     /// A session asks a person something.
     Question {
         /// Whose.
@@ -234,6 +239,7 @@ fn read(value: &Value) -> Event {
             failure: failure(&body["error"]),
         },
         "permission.asked" => asked(body),
+        "permission.replied" if body["reply"] == "reject" => Event::Refused { session: session() },
         "question.asked" => question(body),
         "session.compacted" => Event::Compacted { session: session() },
         _ => Event::Other,

@@ -88,6 +88,7 @@ impl Follower {
             Event::Delta { session, .. }
             | Event::Status { session, .. }
             | Event::Asked { session, .. }
+            | Event::Refused { session }
             | Event::Question { session, .. }
             | Event::Compacted { session }
             | Event::Failed { session: Some(session), .. } => self.sessions.contains(session),
@@ -127,6 +128,9 @@ impl Follower {
             Event::Asked { session, id, permission, patterns } if self.sessions.contains(&session) => {
                 return self.asked(id, &permission, &patterns, signals);
             }
+            Event::Refused { session } if self.sessions.contains(&session) => {
+                self.refused.get_or_insert_with(|| "leave to use a tool".to_owned());
+            }
             Event::Question { session, id, text } if self.sessions.contains(&session) => {
                 signals.push(AgentSignal::Asking { message: cut(&text) });
                 self.refused = Some(format!("an answer to `{}`", cut(&text)));
@@ -139,6 +143,7 @@ impl Follower {
             }
             Event::Status { .. }
             | Event::Asked { .. }
+            | Event::Refused { .. }
             | Event::Question { .. }
             | Event::Compacted { .. }
             | Event::Other => {}
