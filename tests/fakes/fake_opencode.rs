@@ -1,6 +1,7 @@
 //! A program that is started as `opencode serve` is, and does what a script says: `FAKE_OPENCODE` names the file.
 
 #![expect(clippy::disallowed_methods, reason = "a program of its own: it looks at its variables")]
+#![expect(clippy::unwrap_used, reason = "it stands in for a program in tests; a panic is a failed test")]
 #![expect(clippy::print_stdout, reason = "its address is said on its standard output")]
 
 use std::collections::BTreeMap;

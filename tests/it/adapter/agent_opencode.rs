@@ -192,6 +192,8 @@ async fn fsm_54_the_server_is_ours_alone_and_is_disposed_of_at_the_end() {
             assert!(env[variable].as_str().unwrap().contains("/opencode/"), "{variable}");
         }
         assert_eq!(env["OPENCODE_DISABLE_PROJECT_CONFIG"], "1");
+        let npmrc = format!("{}/opencode/.npmrc", env["XDG_CONFIG_HOME"].as_str().unwrap());
+        assert_eq!(std::fs::read_to_string(npmrc).unwrap(), "offline=true\n");
         let called = scene.called();
         assert_eq!(called.last().unwrap(), "POST /instance/dispose");
         assert!(!called.iter().any(|what| what.starts_with("401")), "{called:?}");

@@ -1,6 +1,6 @@
 //! How opencode's server is started: its settings in one variable, everything it keeps below the agent's own home, nothing fetched.
 //!
-//! No settings file is written and none of the repository is read. Nothing secret is on the command line or in the settings: the
+//! Its settings are in no file and none of the repository are read. Nothing secret is on the command line or in the settings: the
 //! password and the key are in variables, and the settings name theirs.
 
 use std::path::Path;
@@ -37,15 +37,17 @@ const KNOWN_PROVIDERS: [&str; 14] = [
 ];
 
 /// Switches that keep it from looking for anything outside: measured, each of them fetches something or runs what the repository brings.
-const OFF: [(&str, &str); 6] = [
+const OFF: [(&str, &str); 5] = [
     ("OPENCODE_DISABLE_AUTOUPDATE", "1"),
     ("OPENCODE_DISABLE_MODELS_FETCH", "1"),
     ("OPENCODE_DISABLE_LSP_DOWNLOAD", "1"),
     ("OPENCODE_DISABLE_DEFAULT_PLUGINS", "1"),
     ("OPENCODE_DISABLE_PROJECT_CONFIG", "1"),
-    // Without it, it asks the registry of npm at every start, and hangs for more than a minute where there is no network.
-    ("npm_config_offline", "true"),
 ];
+
+/// Keeps npm from the network in the folder of its settings, where it would install a package at every start, and hang for more than a
+/// minute without a network. A variable would do the same to the commands of the agent, which may need the registry.
+const NPMRC: &str = "offline=true\n";
 
 /// The agent of opencode's for a role.
 pub(super) fn agent(role: Role) -> &'static str {
@@ -80,6 +82,7 @@ pub(super) fn launch(stage: &Stage<'_>, password: &str) -> Result<Launch, String
             .map_err(|err| format!("cannot make `{}`: {err}", path.display()))?;
         env.insert(variable.to_owned(), path.to_string_lossy().into_owned());
     }
+    quiet(&stage.home).map_err(|err| format!("cannot write `{}`: {err}", stage.home.display()))?;
     if let Some(login) = &stage.setup.login {
         lend(login, &stage.home)
             .map_err(|err| format!("cannot copy the login file `{}`: {err}", login.display()))?;
@@ -151,6 +154,13 @@ fn provider(stage: &Stage<'_>, model: &Model) -> Value {
     }
     provider["options"] = options;
     provider
+}
+
+/// Keeps opencode from installing what it would like to have.
+fn quiet(home: &Path) -> std::io::Result<()> {
+    let folder = home.join("config/opencode");
+    private_dir_below(home, &folder)?;
+    write_anew(&folder.join(".npmrc"), NPMRC.as_bytes())
 }
 
 /// Copies the operator's login file to where opencode looks for it, unless the copy there is newer: a token may have been renewed in it.

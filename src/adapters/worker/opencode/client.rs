@@ -323,7 +323,6 @@ async fn read(response: &mut Response, most: usize) -> Result<Vec<u8>, CallError
 }
 
 /// The innermost cause says what happened; the address and what is in it are left out.
-#[expect(clippy::needless_pass_by_value, reason = "made to be handed to `map_err`")]
 fn unreachable(err: reqwest::Error) -> CallError {
     let err = err.without_url();
     let mut cause: &dyn std::error::Error = &err;

@@ -351,7 +351,7 @@ impl Drive<'_> {
                 }
             }
             Err(err) => {
-                tracing::warn!(%err, "the messages of a session cannot be read; what was streamed counts")
+                tracing::warn!(%err, "the messages of a session cannot be read; what was streamed counts");
             }
         }
         course.follower.flush(&mut signals);

@@ -248,7 +248,13 @@ impl Performance<'_> {
                 }
                 judgement
             }
-            Some(Driven::Halted) => Judgement::trouble(Trouble::Protocol, "opencode was ended"),
+            Some(Driven::Halted) => {
+                // A server that went before it could be ended was to be ended all the same.
+                if matches!(report.ending, Ending::Exited(_) | Ending::Signalled(_)) {
+                    report.ending = Ending::Stopped;
+                }
+                Judgement::trouble(Trouble::Protocol, "opencode was ended")
+            }
             Some(Driven::Silent) => {
                 report.ending = Ending::OverLimit(LimitKind::Silence);
                 Judgement::trouble(Trouble::Protocol, "opencode was silent")
