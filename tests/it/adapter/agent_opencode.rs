@@ -31,7 +31,7 @@ fn lives(pid: i32) -> bool {
 /// Everything that was started is gone: the server, and the child that its agent's command left in a session of its own.
 async fn assert_nothing_left(scene: &Scene) {
     let server = scene.heard.started.lock().unwrap()[0].pid;
-    until("the server is gone", || !lives(i32::try_from(server).unwrap())).await;
+    until("the server is gone", || !lives(server)).await;
     if let Ok(child) = std::fs::read_to_string(scene.path("child")) {
         let child = child.parse().unwrap();
         until("the agent's command is gone", || !lives(child)).await;

@@ -52,6 +52,7 @@ fn growing(id: &str, text: &str) -> Value {
     part(id, json!({"type": "text", "text": text, "time": {"start": 1}}))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is written where it is handed over")]
 fn tool(name: &str, state: Value) -> Value {
     part("prt_t", json!({"type": "tool", "tool": name, "callID": "call_1", "state": state}))
 }

@@ -188,6 +188,7 @@ pub(super) fn info(finish: &str) -> Value {
 }
 
 /// An event.
+#[expect(clippy::needless_pass_by_value, reason = "it is written where it is handed over")]
 pub(super) fn event(kind: &str, properties: Value) -> Value {
     json!({"type": kind, "properties": properties})
 }

@@ -246,8 +246,9 @@ pub(crate) fn append(file: &str, line: &Value) {
 
 #[expect(clippy::disallowed_methods, reason = "an agent's commands are programs of their own")]
 fn start_child(file: &str) {
-    let child = std::process::Command::new("setsid").args(["sleep", "300"]).spawn().unwrap();
+    let mut child = std::process::Command::new("setsid").args(["sleep", "300"]).spawn().unwrap();
     std::fs::write(file, child.id().to_string()).unwrap();
+    std::thread::spawn(move || child.wait());
 }
 
 /// Reads a request, and whom it comes from.
