@@ -92,7 +92,7 @@ pub fn group_order(stage: &Stage<'_>, launch: Launch, lines: Option<LineSink>) -
     }
 }
 
-fn log_path(stage: &Stage<'_>) -> String {
+pub(super) fn log_path(stage: &Stage<'_>) -> String {
     format!("{}/attempt-{}.log", stage.order.run, stage.order.attempt)
 }
 

@@ -37,9 +37,10 @@ pub mod conversation;
 mod ending;
 mod fingerprint;
 mod ground;
-pub mod installed;
 mod login;
 mod own_report;
+pub mod installed;
+pub mod opencode;
 pub mod pulse;
 pub mod recorder;
 

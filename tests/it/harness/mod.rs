@@ -3,6 +3,7 @@
 pub(crate) mod faulty;
 pub(crate) mod git;
 mod machine;
+pub(crate) mod opencode;
 pub(crate) mod sandbox;
 pub(crate) mod world;
 
