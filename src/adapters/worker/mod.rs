@@ -27,9 +27,9 @@ use crate::ports::artifact::Artifacts;
 use crate::ports::worker::{AgentStatus, Listener, Problem, WorkOrder, WorkReport, Worker, WorkerError};
 
 pub mod agent;
-mod calls;
 pub mod aider;
 pub mod attendance;
+mod calls;
 pub mod claude;
 pub mod codex;
 pub mod command;
@@ -37,10 +37,10 @@ pub mod conversation;
 mod ending;
 mod fingerprint;
 mod ground;
-mod login;
-mod own_report;
 pub mod installed;
+mod login;
 pub mod opencode;
+mod own_report;
 pub mod pulse;
 pub mod recorder;
 
@@ -96,7 +96,12 @@ pub struct Workers {
 
 /// Every agent this program can speak with by name, in the order of `domain::agent::known`.
 fn known_agents() -> Vec<Box<dyn Agent>> {
-    Vec::new()
+    vec![
+        Box::new(codex::Codex),
+        Box::new(opencode::OpenCode::default()),
+        Box::new(claude::Claude),
+        Box::new(aider::Aider),
+    ]
 }
 
 /// The credential an agent with these settings works with.

@@ -241,7 +241,7 @@ pub(super) fn agent_record() -> AgentRecord {
         session: Some(session()),
         usage: Usage { tokens: session().total, micros: 12_300, source: MoneySource::Reported, turns: 3 },
         pool: Some(pool()),
-        exhausted: Some(Exhausted { pool: pool(), reset_at: None }),
+        exhausted: Some(Exhausted { pool: pool(), reset_at: None, reset_secs: None }),
         ..AgentRecord::of(OutcomeClass::Quota, Some(Trouble::QuotaExhausted))
     }
 }

@@ -18,6 +18,7 @@ use crate::adapters::process::group::{Ending, GroupOrder, GroupReport, Superviso
 use crate::adapters::process::lines::LineSink;
 use crate::adapters::process::output::Captured;
 use crate::adapters::worker::agent::Stage;
+use crate::adapters::worker::attendance::attend;
 use crate::adapters::worker::conversation;
 use crate::adapters::worker::recorder::Recorder;
 use crate::domain::agent::class::{Judgement, Trouble};
@@ -61,6 +62,7 @@ impl Performance<'_> {
         let (sink, address) = announcement();
         let mut order = conversation::group_order(stage, launch, Some(sink));
         order.log = None;
+        order.signs = Some(recorder.signs().clone());
         order.sink = Some(journal.sink());
         if stage.stop.is_cancelled() {
             end.cancel();
@@ -71,7 +73,8 @@ impl Performance<'_> {
             end.cancel();
             driven
         };
-        let (report, driven) = self.beside(stage.supervisor, &order, &end, act).await?;
+        let work = self.beside(stage.supervisor, &order, &end, act);
+        let (report, driven) = attend(stage, &recorder, work).await?;
         self.report(&recorder, &journal, report, driven).await
     }
 
@@ -134,7 +137,8 @@ impl Performance<'_> {
         let (recorder, journal) = (Recorder::new(stage), self.journal()?);
         let begun = Instant::now();
         let limits = Limits { wall: Some(stage.order.limits.wall), silence: stage.order.limits.silence };
-        let driven = self.perform(&recorder, &journal, model.as_ref(), &client, limits).await;
+        let work = self.perform(&recorder, &journal, model.as_ref(), &client, limits);
+        let driven = attend(stage, &recorder, work).await;
         let report = GroupReport {
             ending: Ending::Stopped,
             exit_code: None,
@@ -143,6 +147,7 @@ impl Performance<'_> {
             output: Captured::default(),
             log: None,
             tier: Tier::Open,
+            vitals: None,
         };
         self.report(&recorder, &journal, report, Some(driven)).await
     }
