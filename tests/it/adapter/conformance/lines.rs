@@ -3,7 +3,7 @@
 use agentpr::adapters::worker::agent::{Agent, Exit, Installed, Launch, Protocol, Setup, Stage};
 use agentpr::adapters::worker::conversation::converse;
 use agentpr::domain::agent::class::{Judgement, OutcomeClass, Trouble};
-use agentpr::domain::agent::known::KnownAgent;
+use agentpr::domain::agent::known::{CostReport, KnownAgent};
 use agentpr::domain::agent::signal::AgentSignal;
 use agentpr::domain::agent::usage::{Reading, Span, Tokens};
 use agentpr::ports::worker::{WorkReport, WorkerError};
@@ -19,6 +19,7 @@ pub(in crate::adapter) static LINES: KnownAgent = KnownAgent {
     safe: Some((&[1, 2, 0], "it sang before")),
     cost: agentpr::domain::agent::known::CostReport::Never,
     install: "make lines",
+    cost: CostReport::Never,
 };
 
 /// The adapter.

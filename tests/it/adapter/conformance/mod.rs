@@ -24,6 +24,7 @@ use scene::{Deed, Scene, Subject};
 
 pub(super) mod lines;
 pub(super) mod player;
+mod recorded;
 pub(super) mod scene;
 
 /// Writes down what it hears.
@@ -81,8 +82,8 @@ async fn it_starts_and_its_end_is_on_record(subject: &dyn Subject) {
     assert!(report.evidence.tier.is_some());
     let log = report.evidence.log.as_ref().expect("its output is kept");
     assert!(!scene.world.artifacts.read_tail(&log.path, 10_000).unwrap().is_empty());
-    assert_eq!(report.last_message, "I changed it");
-    assert_eq!(record.last_words, "I changed it");
+    assert!(report.last_message.contains(subject.last_words()), "{}", report.last_message);
+    assert_eq!(record.last_words, report.last_message);
 }
 
 async fn what_it_says_is_kept_while_it_runs(subject: &dyn Subject) {
@@ -91,7 +92,7 @@ async fn what_it_says_is_kept_while_it_runs(subject: &dyn Subject) {
     let look = async {
         let heard = || {
             let bytes = scene.world.artifacts.read_tail(&log, 100_000).unwrap_or_default();
-            String::from_utf8_lossy(&bytes).contains("spoken")
+            String::from_utf8_lossy(&bytes).contains(subject.spoken())
         };
         until("its words are in the log while it runs", heard).await;
         std::fs::write(scene.order.workspace.join("go"), "").unwrap();
@@ -265,3 +266,18 @@ macro_rules! agent_by_name {
 every_agent!(uni_11_command, Some(super::player::Command));
 every_agent!(uni_11_lines, Some(super::lines::LinesPlayer));
 agent_by_name!(uni_11_lines_by_name, Some(super::lines::LinesPlayer));
+every_agent!(uni_11_codex, Some(super::recorded::CODEX));
+agent_by_name!(uni_11_codex_by_name, Some(super::recorded::CODEX));
+every_agent!(uni_11_claude, Some(super::recorded::CLAUDE));
+agent_by_name!(uni_11_claude_by_name, Some(super::recorded::CLAUDE));
+every_agent!(uni_11_aider, Some(super::recorded::AIDER));
+// No version of aider is known to be unsafe, so none is too old.
+every_agent!(
+    uni_11_aider_by_name,
+    Some(super::recorded::AIDER),
+    [
+        it_goes_on_with_the_conversation_it_is_given,
+        a_program_without_an_option_is_refused_before_anything_starts,
+        the_program_is_on_record_with_version_and_digest,
+    ]
+);

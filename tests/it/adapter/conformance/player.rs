@@ -37,7 +37,7 @@ impl Player {
         let text = format!(
             "#!/bin/sh\necho \"$*\" >> '{starts}'\ncase \" $* \" in\n\
              *' --version '*) echo '{version}'; exit 0;;\n\
-             *' --help '*) cat <<'HELP'\n{help}\nHELP\nexit 0;;\nesac\n{body}\n",
+             *' --help '*|*' features list '*) cat <<'HELP'\n{help}\nHELP\nexit 0;;\nesac\n{body}\n",
             starts = starts.display(),
             version = self.version,
             help = self.help,

@@ -20,9 +20,9 @@ use crate::adapter::world::{World, open, run, supervisor};
 /// What the agent of a scene does. Files are in its workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::adapter) enum Deed {
-    /// Writes `yes` to the file `made`, says `I changed it` at the end, and reports [`Subject::usage`].
+    /// Writes `yes` to the file `made`, says [`Subject::last_words`] at the end, and reports [`Subject::usage`].
     Succeed,
-    /// Says `spoken`, waits for the file `go`, and succeeds.
+    /// Says [`Subject::spoken`], waits for the file `go`, and succeeds.
     Pause,
     /// Starts a program in a session of its own, writes its number to the file `child`, and says nothing any more.
     Hang,
@@ -48,6 +48,16 @@ pub(in crate::adapter) trait Subject: Sync {
 
     /// The classes it can be made to end in.
     fn endings(&self) -> &'static [OutcomeClass];
+
+    /// What its last words have in them.
+    fn last_words(&self) -> &'static str {
+        "I changed it"
+    }
+
+    /// What it says before it waits.
+    fn spoken(&self) -> &'static str {
+        "spoken"
+    }
 
     /// Whether it names its conversation.
     fn has_sessions(&self) -> bool {
