@@ -23,7 +23,7 @@ pub(crate) const PLAN_FILE: &str = "PLAN.md";
 pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
     let mut confinement = work.run.spec.policy.agent_confinement();
     let (agent, text, extra_args, flow) = match work.detail {
-        Detail::Agent { agent, prompt, extra_args, sandbox, flow } => {
+        Detail::Agent { agent, prompt, extra_args, sandbox, flow, .. } => {
             confinement.mode = sandbox.unwrap_or(confinement.mode);
             (agent.clone(), prompt::guarded(work.run, prompt)?, extra_args.clone(), *flow)
         }

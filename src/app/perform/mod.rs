@@ -17,6 +17,7 @@ use super::hold::Hold;
 use super::{App, AppError};
 use crate::crash_point;
 use crate::domain::actor::Actor;
+use crate::domain::agent::role::Role;
 use crate::domain::command::{Command, Failure, Flow, StepOutcome};
 use crate::domain::confine::SandboxMode;
 use crate::domain::event::Event;
@@ -47,6 +48,10 @@ pub enum Detail {
     Agent {
         /// The agent; `None` takes the run's.
         agent: Option<String>,
+        /// What it is used for.
+        role: Role,
+        /// The model; `None` takes the agent's configured one.
+        model: Option<String>,
         /// What it is asked.
         prompt: String,
         /// Arguments after the agent's own.

@@ -1,6 +1,7 @@
 //! The command line: one file for each command, `ui` prints, `error` phrases, and nothing here decides.
 
 mod actions;
+mod agent_args;
 mod agent_step;
 mod approve;
 mod approve_pr;
