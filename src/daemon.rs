@@ -58,6 +58,7 @@ impl Wire for Wiring {
         let environment = ChildEnvironment::new(data_dir.clone(), parent, overrides(config)?);
         let looked_at = ProbeSettings {
             search_path: std::env::split_paths(&config.search_path).collect(),
+            programs: programs(config),
             parent: parent.clone(),
             data_dir: data_dir.clone(),
             db: absolute(&config.db.value)?,
@@ -152,6 +153,12 @@ fn redactor(config: &Config) -> Redactor {
     let agents = config.agents.values().flat_map(|agent| [&agent.key, &agent.server_password]);
     let keys = agents.flatten().map(|secret| secret.value.reveal().to_owned());
     Redactor::new(secrets_of(&config.parent_env).into_iter().chain(keys))
+}
+
+/// The programs of agents that the operator named.
+fn programs(config: &Config) -> BTreeMap<String, PathBuf> {
+    let named = config.agents.iter().filter_map(|(name, agent)| Some((name.clone(), agent.program.clone()?)));
+    named.collect()
 }
 
 /// What the worker is told of the operator's settings; it remembers what it found out about programs in `cache`.

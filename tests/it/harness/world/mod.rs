@@ -322,6 +322,10 @@ impl LocalRepos for World {
         Err(WorkspaceError::Missing(path.to_owned()))
     }
 
+    fn make_scratch(&self, dir: &Path) -> Result<(), WorkspaceError> {
+        Err(WorkspaceError::Missing(dir.to_owned()))
+    }
+
     fn make_sample(&self, dir: &Path, _remote: &Path) -> Result<Sample, WorkspaceError> {
         Err(WorkspaceError::Missing(dir.to_owned()))
     }
