@@ -131,11 +131,11 @@ impl Reader<'_> {
             }
         }
         let program = self.program(table.program.as_ref())?;
-        let model = self.text("model", None, table.model.as_ref(), check_model)?;
+        let model = self.text("model", None, table.model.as_ref(), check_name_of_model)?;
         let base_url = self.text("base_url", None, table.base_url.as_ref(), check_address)?;
         let key = self.secret("key_env", table.key_env.as_ref(), usual_keys(self.known.name))?;
         let login = self.login(table.login.as_ref())?;
-        let effort = self.text("effort", None, table.effort.as_ref(), check_model)?;
+        let effort = self.text("effort", None, table.effort.as_ref(), check_name_of_model)?;
         let pool = self.text("pool", None, table.pool.as_ref(), check_line)?;
         let args = table.args.clone().unwrap_or_default();
         if args.iter().any(|arg| arg.contains('\0')) {
@@ -155,17 +155,16 @@ impl Reader<'_> {
             let named = table.server_password_env.as_ref();
             server_password = self.secret("server_password_env", named, &["OPENCODE_SERVER_PASSWORD"])?;
         }
-        let tidy = |address: String| address.trim_end_matches('/').to_owned();
         Ok(AgentSettings {
             program,
             model,
-            base_url: base_url.map(tidy),
+            base_url,
             key,
             login,
             args,
             effort,
             pool,
-            url: url.map(tidy),
+            url,
             server_user,
             server_password,
             rows: self.rows,
@@ -209,23 +208,26 @@ impl Reader<'_> {
         Ok(Some(path))
     }
 
+    /// A text as `check` wants it.
     fn text(
         &mut self,
         name: &'static str,
         variable: Option<&'static str>,
         setting: Option<&String>,
-        check: fn(&str) -> Result<(), &'static str>,
+        check: fn(&str) -> Result<String, &'static str>,
     ) -> Result<Option<String>, ConfigError> {
         let found = match variable {
             Some(variable) => self.layers.text(variable, setting)?,
             None => setting.map(|value| Sourced { value: value.clone(), origin: self.layers.in_file() }),
         };
         let Some(Sourced { value, origin }) = found else { return Ok(None) };
-        if let Err(rule) = check(&value) {
-            return Err(self.wrong(name, origin, rule));
+        match check(&value) {
+            Ok(value) => {
+                self.rows.push((name, value.clone(), origin));
+                Ok(Some(value))
+            }
+            Err(rule) => Err(self.wrong(name, origin, rule)),
         }
-        self.rows.push((name, value.clone(), origin));
-        Ok(Some(value))
     }
 
     fn secret(
@@ -260,20 +262,21 @@ impl Reader<'_> {
     }
 }
 
-fn check_line(text: &str) -> Result<(), &'static str> {
-    let is_line = !text.trim().is_empty() && text.len() <= 200 && !text.contains(char::is_control);
-    if is_line { Ok(()) } else { Err("1 to 200 bytes on one line") }
+fn check_name_of_model(name: &str) -> Result<String, &'static str> {
+    check_model(name).map(|()| name.to_owned())
 }
 
-/// An address of a server; what looks like a login in it is refused, because addresses are shown.
-fn check_address(address: &str) -> Result<(), &'static str> {
+fn check_line(text: &str) -> Result<String, &'static str> {
+    let is_line = !text.trim().is_empty() && text.len() <= 200 && !text.contains(char::is_control);
+    if is_line { Ok(text.to_owned()) } else { Err("1 to 200 bytes on one line") }
+}
+
+/// An address of a server, without a slash at its end; what looks like a login in it is refused, because addresses are shown.
+fn check_address(address: &str) -> Result<String, &'static str> {
     const RULE: &str = "an address such as https://models.example/v1, without user, password, `?` and `#`";
     let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://")).ok_or(RULE)?;
     let host = rest.split('/').next().unwrap_or_default();
     let is_plain = !rest.contains(|c: char| c.is_whitespace() || c.is_control() || "@?#\\".contains(c));
-    if is_plain && host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[') {
-        Ok(())
-    } else {
-        Err(RULE)
-    }
+    let is_named = host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');
+    if is_plain && is_named { Ok(address.trim_end_matches('/').to_owned()) } else { Err(RULE) }
 }
