@@ -59,14 +59,13 @@ pub struct Trial {
 /// What to add to the settings so that an agent known by name is logged in.
 pub fn how_to_log_in(agent: &str) -> String {
     let usual = match agent {
-        "codex" => "set CODEX_API_KEY",
-        "claude" => "set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN",
-        "opencode" => "set OPENCODE_API_KEY",
-        _ => "set a variable with its key",
+        "codex" => "set CODEX_API_KEY, or ",
+        "claude" => "set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN, or ",
+        _ => "",
     };
-    format!(
-        "{usual}, or name a variable with `key_env`, or a login file with `login`, in `[agents.{agent}]` of the settings"
-    )
+    // aider has no login file.
+    let file = if agent == "aider" { "" } else { ", or a login file with `login`," };
+    format!("{usual}name the variable of its key with `key_env`{file} in `[agents.{agent}]` of the settings")
 }
 
 impl App {

@@ -60,12 +60,12 @@ pub struct AgentSettings {
     rows: Vec<(&'static str, String, Origin)>,
 }
 
-/// The variables an agent's key is taken from when nothing names one: those the program itself reads for its own provider.
+/// The variables an agent's key is taken from when nothing names one: those the program itself reads for its one provider. opencode
+/// and aider speak to any provider, and a key must not go to another one than it is for.
 fn usual_keys(agent: &str) -> &'static [&'static str] {
     match agent {
         "codex" => &["CODEX_API_KEY"],
         "claude" => &["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"],
-        WITH_SERVER => &["OPENCODE_API_KEY"],
         _ => &[],
     }
 }

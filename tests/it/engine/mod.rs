@@ -1,5 +1,6 @@
 //! The engine with a model of the world around it: no process, no disk, no waiting for real time.
 
+mod agents;
 mod doctor;
 mod drive;
 mod gate;

@@ -31,7 +31,7 @@ use agentpr::ports::notifier::Notifier;
 use agentpr::ports::probe::Probe;
 use agentpr::ports::random::{NoRandom, Random};
 use agentpr::ports::store::{EventStore, LeaseOwner, Upkeep};
-use agentpr::ports::worker::Worker;
+use agentpr::ports::worker::{AgentStatus, Worker};
 use agentpr::ports::workspace::{Workspace, WorkspaceError};
 use tokio::sync::Semaphore;
 
@@ -71,6 +71,7 @@ struct State {
     findings: Vec<Finding>,
     checkpoints: Vec<AttemptNo>,
     contracts_used: Vec<Option<PinnedSpec>>,
+    agents: Vec<AgentStatus>,
     asked_actions: VecDeque<Option<(String, bool)>>,
     actions_run: u32,
 }
@@ -103,6 +104,11 @@ impl World {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
+    }
+
+    /// Says which agents are on this machine.
+    pub(crate) fn has_agents(&self, agents: Vec<AgentStatus>) {
+        self.lock().agents = agents;
     }
 
     /// Says what the agent does in its next runs; afterwards it changes something.
@@ -214,6 +220,16 @@ impl World {
         store: &Arc<S>,
         process: &str,
     ) -> Arc<App> {
+        self.app_with(store, process, |_| {})
+    }
+
+    /// The same, with settings of the test's own.
+    pub(crate) fn app_with<S: EventStore + Upkeep + Ledger + 'static>(
+        self: &Arc<Self>,
+        store: &Arc<S>,
+        process: &str,
+        change: impl FnOnce(&mut Settings),
+    ) -> Arc<App> {
         let ports = Ports {
             store: Arc::clone(store) as Arc<dyn EventStore>,
             upkeep: Arc::clone(store) as Arc<dyn Upkeep>,
@@ -238,7 +254,7 @@ impl World {
             start_ticks: 1,
             name: process.to_owned(),
         };
-        let settings = Settings {
+        let mut settings = Settings {
             owner,
             branch_prefix: "agentpr/".to_owned(),
             max_parallel: 2,
@@ -251,6 +267,7 @@ impl World {
             budgets: Budgets::default(),
             prompts: None,
         };
+        change(&mut settings);
         Arc::new(App::new(ports, settings))
     }
 }
