@@ -97,6 +97,16 @@ fn a_version_is_asked_without_anything_of_the_engines() {
 }
 
 #[test]
+fn a_program_that_is_asked_for_its_version_leaves_nothing_in_the_home() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir_all(root.path().join("home")).unwrap();
+    program(root.path(), "codex", "mkdir -p \"$HOME/.config/codex\" && echo codex 1.2.3");
+    let said = plain(root.path()).versions(&["codex"]);
+    assert!(matches!(&said[0], Version::Said { line, .. } if line == "codex 1.2.3"), "{said:?}");
+    assert_eq!(fs::read_dir(root.path().join("home")).unwrap().count(), 0);
+}
+
+#[test]
 fn a_git_directory_that_an_agent_replaced_is_not_followed() {
     let root = tempfile::tempdir().unwrap();
     let probe = plain(root.path());
