@@ -5,6 +5,7 @@
 //! done by hand), [`views`] (what surfaces show). The app names ports and the domain, and no technology.
 
 pub mod agent_step;
+pub mod agents;
 pub mod budget;
 mod clean;
 pub mod contract;

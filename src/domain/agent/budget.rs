@@ -180,6 +180,18 @@ impl Allowance {
     }
 }
 
+/// The millionths of a dollar in a decimal text such as `1.25`, exactly; `None` when it is no sum, or is finer than a millionth.
+pub fn micros(text: &str) -> Option<u64> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let is_plain = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let part = if part.len() > 1 { part.trim_end_matches('0') } else { part };
+    if !is_plain(whole) || part.len() > 6 || !(part.is_empty() || is_plain(part)) {
+        return None;
+    }
+    let part: u64 = format!("{part:0<6}").parse().ok()?;
+    whole.parse::<u64>().ok()?.checked_mul(1_000_000)?.checked_add(part)
+}
+
 /// A sum for people, in dollars with four digits: `0.0123`.
 pub fn dollars(micros: u64) -> String {
     format!("{}.{:04}", micros / 1_000_000, micros % 1_000_000 / 100)

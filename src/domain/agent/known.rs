@@ -75,9 +75,11 @@ impl KnownAgent {
     }
 }
 
-/// The first dotted number in a text: `[1, 2, 3]` of `tool 1.2.3-rc1`.
+/// The first dotted number in a text: `[1, 2, 3]` of `tool 1.2.3-rc1`. One with a part that is too large is none: what
+/// cannot be compared must not be called safe.
 pub fn numbers(told: &str) -> Option<Vec<u64>> {
-    told.split(|c: char| !(c.is_ascii_digit() || c == '.'))
-        .find(|part| part.contains('.') && part.starts_with(|c: char| c.is_ascii_digit()))
-        .map(|part| part.split('.').filter_map(|number| number.parse().ok()).collect())
+    let mut words = told.split(|c: char| !(c.is_ascii_digit() || c == '.'));
+    let is_dotted = |word: &&str| word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit());
+    let word = words.find(is_dotted)?;
+    word.trim_end_matches('.').split('.').map(|part| part.parse().ok()).collect()
 }

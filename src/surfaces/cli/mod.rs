@@ -1,7 +1,9 @@
 //! The command line: one file for each command, `ui` prints, `error` phrases, and nothing here decides.
 
 mod actions;
+mod agent_args;
 mod agent_step;
+mod agents;
 mod approve;
 mod approve_pr;
 mod arg;
@@ -103,7 +105,8 @@ pub enum Access {
 
 /// Where a newcomer begins.
 const BEGIN: &str = "\
-Begin with `agentpr demo`, then `agentpr run --repo . --task \"...\" --agent 'command:PROGRAM ARGS'`.
+Begin with `agentpr demo`, then `agentpr run --repo . --task \"...\" --agent codex`; `agentpr agents` says
+which agents are ready, and any other program runs as --agent 'command:PROGRAM ARGS'.
 The commands from create-run on order by hand, one by one, what the engine does by itself.";
 
 /// The promise to scripts, as `docs/configuration.md` has it.
@@ -189,6 +192,9 @@ enum Command {
     /// Look whether this machine is ready for work
     #[command(display_order = 21)]
     Doctor(doctor::Args),
+    /// List the agents of this machine, how they are logged in, and what is wrong with them
+    #[command(display_order = 22)]
+    Agents(agents::Args),
     /// Create a run
     #[command(display_order = 40)]
     CreateRun(Box<create_run::Args>),
@@ -320,6 +326,7 @@ fn dispatch(session: &Session<'_>, command: &Command) -> Outcome {
     match command {
         Command::InitDb => init_db::execute(session),
         Command::Doctor(args) => doctor::execute(session, args),
+        Command::Agents(args) => agents::execute(session, args),
         Command::CreateRun(args) => create_run::execute(session, args),
         Command::Submit(args) => create_run::submit(session, args),
         Command::List(args) => list::execute(session, args),

@@ -1,5 +1,6 @@
 //! The command line as scripts and people meet it: settings, documents, words, exit codes, signals.
 
+mod agents;
 mod config;
 mod doctor;
 mod error;

@@ -1,6 +1,7 @@
 //! The engine with a model of the world around it: no process, no disk, no waiting for real time.
 
 mod agent;
+mod agents;
 mod budget;
 mod doctor;
 mod drive;

@@ -17,7 +17,6 @@ pub(in crate::adapter) static LINES: KnownAgent = KnownAgent {
     name: "lines",
     variable: "AGENTPR_LINES_BIN",
     safe: Some((&[1, 2, 0], "it sang before")),
-    cost: agentpr::domain::agent::known::CostReport::Never,
     install: "make lines",
     cost: CostReport::Never,
 };

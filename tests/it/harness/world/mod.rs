@@ -37,7 +37,7 @@ use agentpr::ports::notifier::Notifier;
 use agentpr::ports::probe::Probe;
 use agentpr::ports::random::{NoRandom, Random};
 use agentpr::ports::store::{EventStore, LeaseOwner, Upkeep};
-use agentpr::ports::worker::{WorkOrder, Worker};
+use agentpr::ports::worker::{AgentStatus, WorkOrder, Worker};
 use agentpr::ports::workspace::{Workspace, WorkspaceError};
 use tokio::sync::Semaphore;
 
@@ -114,6 +114,7 @@ struct State {
     findings: Vec<Finding>,
     checkpoints: Vec<AttemptNo>,
     contracts_used: Vec<Option<PinnedSpec>>,
+    agents: Vec<AgentStatus>,
     asked_actions: VecDeque<Option<(String, bool)>>,
     actions_run: u32,
     says: VecDeque<Says>,
@@ -149,6 +150,11 @@ impl World {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
+    }
+
+    /// Says which agents are on this machine.
+    pub(crate) fn has_agents(&self, agents: Vec<AgentStatus>) {
+        self.lock().agents = agents;
     }
 
     /// Says what the agent does in its next runs; afterwards it changes something.
@@ -275,6 +281,16 @@ impl World {
         store: &Arc<S>,
         process: &str,
     ) -> Arc<App> {
+        self.app_with(store, process, |_| {})
+    }
+
+    /// The same, with settings of the test's own.
+    pub(crate) fn app_with<S: EventStore + Upkeep + Ledger + 'static>(
+        self: &Arc<Self>,
+        store: &Arc<S>,
+        process: &str,
+        change: impl FnOnce(&mut Settings),
+    ) -> Arc<App> {
         let ports = Ports {
             store: Arc::clone(store) as Arc<dyn EventStore>,
             upkeep: Arc::clone(store) as Arc<dyn Upkeep>,
@@ -299,7 +315,7 @@ impl World {
             start_ticks: 1,
             name: process.to_owned(),
         };
-        let settings = Settings {
+        let mut settings = Settings {
             owner,
             branch_prefix: "agentpr/".to_owned(),
             max_parallel: 2,
@@ -312,6 +328,7 @@ impl World {
             budgets: Budgets::default(),
             prompts: Prompts::default(),
         };
+        change(&mut settings);
         Arc::new(App::new(ports, settings))
     }
 }
@@ -384,6 +401,10 @@ impl Artifacts for World {
 impl LocalRepos for World {
     fn look(&self, path: &Path) -> Result<LocalRepo, WorkspaceError> {
         Err(WorkspaceError::Missing(path.to_owned()))
+    }
+
+    fn make_scratch(&self, dir: &Path) -> Result<(), WorkspaceError> {
+        Err(WorkspaceError::Missing(dir.to_owned()))
     }
 
     fn make_sample(&self, dir: &Path, _remote: &Path) -> Result<Sample, WorkspaceError> {

@@ -211,7 +211,7 @@ impl Worker for World {
     }
 
     async fn survey(&self) -> Vec<AgentStatus> {
-        Vec::new()
+        self.lock().agents.clone()
     }
 
     fn probe(&self, agent: &str) -> Result<(), WorkerError> {
