@@ -19,7 +19,7 @@ use crate::domain::agent::class::OutcomeClass;
 use crate::domain::agent::quota::Pool;
 use crate::domain::agent::record::AgentRecord;
 use crate::domain::agent::usage::{Price, Prices};
-use crate::domain::confine::Tier;
+use crate::domain::confine::{SandboxMode, Tier};
 use crate::domain::evidence::{AttemptEvidence, AttemptOutcome, ProcessRef};
 use crate::domain::signal::Signals;
 use crate::domain::spec::agent_name;
@@ -171,6 +171,22 @@ impl Workers {
         Terms { model, price, pool: self.pool(&order.agent) }
     }
 
+    /// The order with the workspace closed to a role that changes nothing, where there is a wall to close it with. A program's own
+    /// read-only mode is no wall, and inside one of ours some programs have none.
+    async fn narrowed(&self, order: &WorkOrder) -> WorkOrder {
+        let mut order = order.clone();
+        let mode = order.confinement.mode;
+        if order.role.writes() || !matches!(mode, SandboxMode::Auto | SandboxMode::WorkspaceWrite) {
+            return order;
+        }
+        let (sandbox, asked) = (self.ground.supervisor.sandbox().clone(), order.confinement);
+        let tier = tokio::task::spawn_blocking(move || sandbox.tier(&asked)).await;
+        if matches!(tier, Ok(Ok(tier)) if tier > Tier::Open) {
+            order.confinement.mode = SandboxMode::ReadOnly;
+        }
+        order
+    }
+
     /// Everything that blocks before a start: the look at the program, the directories, the tier.
     async fn prepare(
         &self,
@@ -247,6 +263,7 @@ impl Worker for Workers {
         listener: &dyn Listener,
         stop: &CancellationToken,
     ) -> Result<WorkReport, WorkerError> {
+        let order = &self.narrowed(order).await;
         if let Some(line) = order.agent.strip_prefix(COMMAND) {
             let line = self.command_line(&order.agent, line)?;
             return self.command.run(line, self.terms(order), order, listener, stop).await;

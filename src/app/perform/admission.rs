@@ -1,6 +1,7 @@
 //! Whether an agent may begin now: its allowance is there, and the budgets have something left.
 
 use super::{Detail, Order};
+use crate::app::budget::Granted;
 use crate::app::execute::Executed;
 use crate::app::hold::Hold;
 use crate::app::{App, AppError};
@@ -42,7 +43,41 @@ impl App {
             let parked = self.execute(&run.id, &Command::Park { exhausted }, &by)?;
             return Ok(Admission::HeldBack(Box::new(parked)));
         }
-        Ok(Admission::Admitted(Admitted::default()))
+        let is_ordered = !matches!(order.detail, Detail::Unattended);
+        match self.allowance_of(&run, None)? {
+            Granted::Free => Ok(Admission::Admitted(Admitted::default())),
+            Granted::Limited { allowance, reserved } => {
+                Ok(Admission::Admitted(Admitted { allowance, reserved: Some(reserved) }))
+            }
+            Granted::UsedUp { scope, what } if is_ordered => Err(AppError::Invalid(format!(
+                "{}; `agentpr usage` shows by what",
+                Granted::used_up(scope, &what)
+            ))),
+            Granted::Busy { scope } if is_ordered => Err(AppError::Invalid(format!(
+                "what is left of the budget of {} is reserved by attempts under way; try again when they have ended",
+                scope.words()
+            ))),
+            Granted::UsedUp { scope, what } => {
+                let message = Granted::used_up(scope, &what);
+                let command = Command::Escalate { reason: "budget_exhausted".to_owned(), message };
+                let asked = self.execute(&run.id, &command, &hold.by(&order.actor))?;
+                Ok(Admission::HeldBack(Box::new(asked)))
+            }
+            // Nothing is recorded: it is asked again later.
+            Granted::Busy { .. } => Ok(Admission::HeldBack(Box::new(Executed { run, events: Vec::new() }))),
+        }
+    }
+
+    /// What an attempt may use whose reservation is in the log; `None` when another one was faster and nothing is left for it.
+    pub(super) fn confirmed(&self, run: &Run, admitted: &Admitted) -> Result<Option<Allowance>, AppError> {
+        if admitted.reserved.is_none() {
+            return Ok(Some(admitted.allowance));
+        }
+        Ok(match self.allowance_of(run, Some(run.last_seq))? {
+            Granted::Free => Some(Allowance::default()),
+            Granted::Limited { allowance, .. } => Some(allowance),
+            Granted::Busy { .. } | Granted::UsedUp { .. } => None,
+        })
     }
 
     /// The allowance the run's agent needs, when another run or attempt learned that it is used up.

@@ -168,6 +168,7 @@ impl App {
         let start = Command::StartAttempt { step: order.step, generation: hold.generation(), reserved };
         let started = self.execute(hold.run(), &start, &by)?;
         crash_point::pass("attempt_started");
+        let allowance = self.confirmed(&started.run, &admitted)?;
         let work = Work {
             app: self,
             hold,
@@ -175,9 +176,11 @@ impl App {
             attempt: started.run.attempts,
             actor: &order.actor,
             detail: &order.detail,
-            allowance: admitted.allowance,
+            allowance: allowance.unwrap_or_default(),
         };
         let done = match order.step {
+            // Another attempt took what was left between the question and the reservation: this one ends, and asks again.
+            _ if allowance.is_none() => Ok(Done::new(StepOutcome::Stopped)),
             Step::Prepare => prepare::prepare(&work).await,
             Step::Plan => plan::plan(&work).await,
             Step::Agent => agent::agent(&work).await,
