@@ -114,7 +114,7 @@ fn commands() -> impl Strategy<Value = Command> {
         Command::Escalate { reason: "look".to_owned(), message: "at it".to_owned() },
         Command::NoteProcess { attempt: attempt(1), process: process() },
         Command::NoteSession { attempt: attempt(1), role: Role::Build, session: session() },
-        Command::Park { exhausted: Exhausted { pool: pool(), reset_at: None } },
+        Command::Park { exhausted: Exhausted { pool: pool(), reset_at: None, reset_secs: None } },
         Command::LiftQuota { pool: pool() },
         Command::RegisterArtifact {
             kind: "prompt".to_owned(),
