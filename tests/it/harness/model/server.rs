@@ -274,7 +274,7 @@ impl Protocol {
             Self::Messages => ("messages", messages::tools(&body), messages::prompt(&body)),
             Self::Chat => ("chat", chat::tools(&body), chat::prompt(&body)),
         };
-        let credential = |name: &&str| request.header(name).is_some_and(|value| !value.is_empty());
+        let came = |name: &&str| request.header(name).is_some_and(|value| !value.is_empty());
         let conversation = CONVERSATION.iter().find_map(|name| request.header(name)).unwrap_or_default();
         Asked {
             protocol,
@@ -282,7 +282,7 @@ impl Protocol {
             prompt,
             tools,
             is_streamed: body["stream"] == true,
-            has_auth: CREDENTIAL.iter().any(|name| credential(name)),
+            has_auth: CREDENTIAL.iter().any(came),
             conversation: conversation.to_owned(),
             body,
         }

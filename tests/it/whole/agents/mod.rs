@@ -2,3 +2,9 @@
 
 mod by_hand;
 mod wire;
+
+use tokio::sync::RwLock;
+
+/// Held for writing by a test that looks at the machine's own temporary folder, for reading by those that may change it: the names
+/// agents use there are the same for every start.
+static MACHINE: RwLock<()> = RwLock::const_new(());
