@@ -156,12 +156,14 @@ impl Client {
         }
     }
 
-    /// A whole job: see the check fail, look, edit, see the check pass, end. aider has no tools: it edits and ends.
+    /// A whole job: see the check fail, look, edit, see the check pass, end.
+    ///
+    /// aider has no tools. It takes the first mention of a file for a wish to see it, and asks again; so the edit is said twice.
     pub(crate) fn repairs(self, path: &str, old: &str, new: &str, check: &str) -> Vec<Answer> {
         let edit = Act::Edit { path: path.to_owned(), old: old.to_owned(), new: new.to_owned() };
         let end = Answer::text("Repaired; the check passes.");
         match self {
-            Self::Aider => vec![Answer::act(edit)],
+            Self::Aider => vec![Answer::act(edit.clone()), Answer::act(edit)],
             Self::Codex | Self::Claude | Self::Opencode => vec![
                 Answer::command(check),
                 Answer::act(Act::Read(path.to_owned())),

@@ -29,13 +29,14 @@ use crate::harness::model::{Answer, Client, Model};
 /// The key an agent is given; it must be seen nowhere.
 pub(super) const KEY: &str = "canary-model-key-7f3a";
 
+/// How long an attempt may take. Several at once on a busy machine are slow, and some agents wait a minute between tries.
+const LONGEST: Duration = Duration::from_secs(400);
+
 /// The world. Everything is gone when it is dropped.
 pub(super) struct Bench {
     pub(super) client: Client,
     pub(super) model: Model,
     pub(super) mode: SandboxMode,
-    /// How long an attempt may take.
-    pub(super) wall: Duration,
     pub(super) root: tempfile::TempDir,
     setup: Setup,
     run: RunId,
@@ -53,8 +54,7 @@ impl Bench {
             ..Setup::default()
         };
         let run = RunId::new("r1".to_owned()).unwrap();
-        let wall = Duration::from_secs(150);
-        let bench = Self { client, model, mode: SandboxMode::Auto, wall, root, setup, run };
+        let bench = Self { client, model, mode: SandboxMode::Auto, root, setup, run };
         for folder in ["home", "tmp"] {
             std::fs::create_dir_all(bench.at(folder)).unwrap();
         }
@@ -96,7 +96,7 @@ impl Bench {
             output_schema: None,
             resume: None,
             confinement: Confinement { mode: self.mode, required: Tier::Open, network: true },
-            limits: ProcessLimits::wall(self.wall),
+            limits: ProcessLimits::wall(LONGEST),
             allowance: Allowance::default(),
         }
     }
@@ -152,12 +152,13 @@ pub(super) fn record(report: &WorkReport) -> &AgentRecord {
     report.evidence.agent.as_deref().unwrap_or_else(|| panic!("no record: {:?}", report.evidence))
 }
 
-/// A model name each agent takes.
+/// A model name each agent takes. aider asks one it knows for blocks to search and replace, any other for whole files.
 pub(super) fn model_of(client: Client) -> &'static str {
     match client {
         Client::Codex => "gpt-5.5",
         Client::Claude => "claude-scripted",
-        Client::Opencode | Client::Aider => "openai/scripted",
+        Client::Opencode => "scripted/m",
+        Client::Aider => "openai/gpt-4o",
     }
 }
 

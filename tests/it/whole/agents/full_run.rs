@@ -88,8 +88,13 @@ fn reaches_the_gate(client: Client) {
     assert!(record["identity"]["version"].as_str().is_some(), "{record}");
 
     // A real edit, judged by a real check of the engine's.
-    let diff = land.types("diff r1").ok().stdout;
-    assert!(diff.contains("-41") && diff.contains("+42"), "{diff}");
+    let diff = land.types("diff r1");
+    assert!(
+        diff.stdout.contains("-41") && diff.stdout.contains("+42"),
+        "{diff:?}\n{}\n{}",
+        story(),
+        land.types("logs r1").stdout
+    );
     let shown = land.types("--json show r1").ok().json();
     assert!(shown["waits_for"].as_str().unwrap().contains("confirmations"), "{shown}");
     let checked = events.iter().any(|event| {
