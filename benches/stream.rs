@@ -64,6 +64,7 @@ fn order(place: &Path, program: &str, args: &[&str], mode: SandboxMode) -> Group
         log: Some(place.join("log")),
         lines: None,
         sink: None,
+        signs: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The composition root: the one place that knows every adapter, and hands them to the app.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use crate::adapters::action::ActionRunner;
@@ -23,12 +24,17 @@ pub use crate::adapters::process::shield::close_to_neighbours;
 use crate::adapters::random::SystemRandom;
 use crate::adapters::store::owner::this_process;
 use crate::adapters::store::sqlite::SqliteStore;
+use crate::adapters::worker::agent::{Key, Setup};
 use crate::adapters::worker::{WorkerSettings, Workers};
 use crate::adapters::workspace::{CHANGE_CAP, GitWorkspace, WorkspaceSettings};
+use crate::app::prompt::Prompts;
 use crate::app::verify::Verifier;
 use crate::app::{App, AppError, Masking, OperatorNotifier, Ports, Settings};
-use crate::config::{Config, Environment, Origin};
+use crate::config::{AgentSettings, Config, Environment, Origin, Secret, templates_in};
 use crate::surfaces::cli::{Access, Wire};
+
+/// The user of an opencode server that was started without naming one.
+const OPENCODE_USER: &str = "opencode";
 
 /// Wires this machine's adapters.
 pub struct Wiring;
@@ -53,12 +59,14 @@ impl Wire for Wiring {
         let environment = ChildEnvironment::new(data_dir.clone(), parent, overrides(config)?);
         let looked_at = ProbeSettings {
             search_path: std::env::split_paths(&config.search_path).collect(),
+            programs: programs(config),
             parent: parent.clone(),
             data_dir: data_dir.clone(),
             db: absolute(&config.db.value)?,
             config_file: config.file.value.clone(),
         };
         let supervisor = supervisor(config, [&data_dir, &workspace_root], redactor.clone());
+        let agents_file = data_dir.join("agents.json");
         let workspace = WorkspaceSettings {
             data_dir,
             workspace_root: workspace_root.clone(),
@@ -68,6 +76,7 @@ impl Wire for Wiring {
         };
         let ports = Ports {
             upkeep: Arc::clone(&store) as Arc<_>,
+            ledger: Arc::clone(&store) as Arc<_>,
             store,
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(SystemRandom),
@@ -78,7 +87,7 @@ impl Wire for Wiring {
                 environment.clone(),
                 Arc::clone(&artifacts) as Arc<_>,
                 supervisor.clone(),
-                WorkerSettings::default(),
+                worker_settings(config, agents_file),
             )),
             checks: Arc::new(CheckRunner::new(
                 environment.clone(),
@@ -101,6 +110,9 @@ impl Wire for Wiring {
             repository_policies: config.policies.repositories.clone(),
             agent: config.agent.value.clone(),
             workspace_root,
+            roles: config.roles.clone(),
+            budgets: config.budgets,
+            prompts: prompts(config)?,
         };
         Ok(App::new(ports, settings))
     }
@@ -137,9 +149,44 @@ fn supervisor(config: &Config, own: [&std::path::PathBuf; 2], redactor: Redactor
     Supervisor::new("/proc/self/exe".into(), Sandbox::new(settings), redactor)
 }
 
-/// Knows the secrets of this process's environment.
+/// Knows the secrets of this process's environment and the keys of agents, whatever their variables are called.
 fn redactor(config: &Config) -> Redactor {
-    Redactor::new(secrets_of(&config.parent_env))
+    let keys = worker_settings(config, PathBuf::new()).secrets();
+    Redactor::new(secrets_of(&config.parent_env).into_iter().chain(keys))
+}
+
+/// The programs of agents that the operator named.
+fn programs(config: &Config) -> BTreeMap<String, PathBuf> {
+    let named = config.agents.iter().filter_map(|(name, agent)| Some((name.clone(), agent.program.clone()?)));
+    named.collect()
+}
+
+/// What the worker is told of the operator's settings; it remembers what it found out about programs in `cache`.
+fn worker_settings(config: &Config, cache: PathBuf) -> WorkerSettings {
+    let home = config.parent_env.get("HOME").map(PathBuf::from).filter(|home| home.is_absolute());
+    let setups = config.agents.iter().map(|(name, agent)| (name.clone(), setup(agent))).collect();
+    WorkerSettings { setups, prices: config.prices.clone(), cache: Some(cache), home }
+}
+
+fn setup(agent: &AgentSettings) -> Setup {
+    let key =
+        |secret: &Secret| Key { variable: secret.variable.clone(), value: secret.value.reveal().to_owned() };
+    let server_login = agent.server_password.as_ref().map(|password| {
+        let user = agent.server_user.as_deref().unwrap_or(OPENCODE_USER);
+        (user.to_owned(), password.value.reveal().to_owned())
+    });
+    Setup {
+        program: agent.program.clone(),
+        model: agent.model.clone(),
+        base_url: agent.base_url.clone(),
+        key: agent.key.as_ref().map(key),
+        login: agent.login.clone(),
+        args: agent.args.clone(),
+        effort: agent.effort.clone(),
+        pool: agent.pool.clone(),
+        url: agent.url.clone(),
+        server_login,
+    }
 }
 
 /// Masks what goes to the operator's logs. Nothing is prepared before the first line, for most calls write none.
@@ -161,6 +208,14 @@ fn open_store(config: &Config, access: Access) -> Result<SqliteStore, AppError> 
         Access::CreateDefault if nobody_named_it => SqliteStore::create(&path)?,
         Access::Write | Access::CreateDefault => SqliteStore::open(&path)?,
     })
+}
+
+/// The templates of prompts, with the operator's own in their places.
+fn prompts(config: &Config) -> Result<Prompts, AppError> {
+    let Some(folder) = &config.prompts_dir.value else { return Ok(Prompts::default()) };
+    let own =
+        templates_in(folder).map_err(|why| AppError::Invalid(format!("the setting `prompts_dir`: {why}")))?;
+    Prompts::with(own)
 }
 
 fn overrides(config: &Config) -> Result<Overrides, AppError> {

@@ -6,6 +6,7 @@ use super::execute::{By, refused};
 use super::perform::{Detail, Order};
 use super::{App, AppError};
 use crate::domain::actor::Actor;
+use crate::domain::agent::role::Role;
 use crate::domain::command::{Command, Flow};
 use crate::domain::confine::SandboxMode;
 use crate::domain::decide::Rejection;
@@ -16,13 +17,20 @@ use crate::domain::run::Run;
 use crate::domain::state::State;
 use crate::domain::verdict::Grade;
 
+/// The agent of a step for which nobody names one.
+const FIRST: &str = "codex";
+
 /// What an operator orders.
 #[derive(Debug, Clone)]
 pub struct AgentStep {
     /// What the agent is asked.
     pub prompt: String,
-    /// The agent; `None` takes the run's, then the configured one.
+    /// What the agent is used for.
+    pub role: Role,
+    /// The agent; `None` takes what [`App::choice_of_step`] says.
     pub agent: Option<String>,
+    /// The model; `None` takes the run's where the agent is the run's, then the agent's configured one.
+    pub model: Option<String>,
     /// Arguments after the agent's own.
     pub extra_args: Vec<String>,
     /// The sandbox of this step; `None` takes the run's.
@@ -54,6 +62,21 @@ impl App {
         if run.state == State::Queued { Ok(()) } else { check_target(run, success) }
     }
 
+    /// The agent of a step by hand, with the model that goes with it: the one that is named, the run's for the role, the configured
+    /// one for the role, the configured one, and at last codex, which was the only one of the first agentpr.
+    pub fn choice_of_step(&self, run: &Run, role: Role, named: Option<&str>) -> (String, Option<String>) {
+        let of_run = run.spec.choice(role);
+        let configured = self.settings.roles.get(&role).cloned().unwrap_or_default();
+        let known = [of_run, configured];
+        let agent = named
+            .or_else(|| known.iter().find_map(|choice| choice.agent.as_deref()))
+            .or(self.settings.agent.as_deref())
+            .unwrap_or(FIRST);
+        // A model belongs to its agent.
+        let model = known.iter().find(|choice| choice.agent.as_deref() == Some(agent));
+        (agent.to_owned(), model.and_then(|choice| choice.model.clone()))
+    }
+
     /// Performs one agent step by hand; everything about it is in the log when this returns.
     ///
     /// State and target are looked at before the agent starts, so that nothing is lost after an hour's work.
@@ -76,19 +99,15 @@ impl App {
         if run.prepared.is_none() {
             return Err(AppError::NoWorkspace(run_id.clone()));
         }
-        let agent =
-            step.agent.clone().or_else(|| run.spec.agent.clone()).or_else(|| self.settings.agent.clone());
-        let agent = agent.ok_or_else(|| {
-            AppError::Invalid(
-                "no agent is named: add --agent, such as `--agent 'command:./my-agent --flag'`".to_owned(),
-            )
-        })?;
+        let (agent, model) = self.choice_of_step(&run, step.role, step.agent.as_deref());
         self.ports.worker.probe(&agent)?;
 
         let hold = self.hold(run_id, shutdown).await?;
         let flow = Flow::ByHand { success: step.success };
         let detail = Detail::Agent {
             agent: Some(agent),
+            role: step.role,
+            model: step.model.clone().or(model),
             prompt: step.prompt.clone(),
             extra_args: step.extra_args.clone(),
             sandbox: step.sandbox,

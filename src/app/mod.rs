@@ -5,6 +5,8 @@
 //! done by hand), [`views`] (what surfaces show). The app names ports and the domain, and no technology.
 
 pub mod agent_step;
+pub mod agents;
+pub mod budget;
 mod clean;
 pub mod contract;
 pub mod doctor;
@@ -22,6 +24,7 @@ pub mod perform;
 pub mod prompt;
 pub mod report;
 pub mod submit;
+pub mod usage;
 pub mod verify;
 pub mod views;
 
@@ -30,6 +33,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use crate::domain::agent::budget::Budgets;
+use crate::domain::agent::role::Roles;
 use crate::domain::id::{BranchName, InvalidId, RunId};
 use crate::domain::policy::Policy;
 use crate::domain::spec::Limits;
@@ -38,6 +43,7 @@ use crate::ports::artifact::Artifacts;
 use crate::ports::check::Checks;
 use crate::ports::clock::Clock;
 use crate::ports::forge::Forge;
+use crate::ports::ledger::Ledger;
 use crate::ports::local::LocalRepos;
 use crate::ports::notifier::Notifier;
 use crate::ports::probe::Probe;
@@ -49,6 +55,7 @@ use crate::ports::workspace::Workspace;
 
 pub use crate::ports::check::ChecksError;
 pub use crate::ports::forge::ForgeError;
+pub use crate::ports::ledger::UsageQuery;
 pub use crate::ports::notifier::Notifier as OperatorNotifier;
 pub use crate::ports::redaction::Redaction as Masking;
 pub use crate::ports::store::{EventStore as Log, RunQuery, StoreError};
@@ -70,6 +77,7 @@ pub struct App {
 pub struct Ports {
     pub store: Arc<dyn EventStore>,
     pub upkeep: Arc<dyn Upkeep>,
+    pub ledger: Arc<dyn Ledger>,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
     pub redaction: Arc<dyn Redaction>,
@@ -101,6 +109,12 @@ pub struct Settings {
     pub repository_policies: BTreeMap<String, Policy>,
     /// The agent of a submitted run that names none.
     pub agent: Option<String>,
+    /// Agents and models of roles, for a run that brings none.
+    pub roles: Roles,
+    /// Budgets of a run that brings none.
+    pub budgets: Budgets,
+    /// The templates of prompts.
+    pub prompts: prompt::Prompts,
     /// Where workspaces are made.
     pub workspace_root: PathBuf,
 }

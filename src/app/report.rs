@@ -64,6 +64,7 @@ fn document(run: &Run, attempt: AttemptNo, verdict: &Verdict, now: &str) -> Valu
             "duration_ms": evidence.map(|evidence| evidence.duration_ms),
             "log": evidence.and_then(|evidence| evidence.log.as_ref()),
         },
+        "agent": evidence.and_then(|evidence| evidence.agent.as_deref()),
         "runtime": {
             "program": evidence.map(|evidence| evidence.program.as_str()),
             "sandbox": spec.policy.sandbox.name(),

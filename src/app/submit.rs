@@ -3,6 +3,8 @@
 use super::execute::{By, Executed};
 use super::{App, AppError};
 use crate::domain::actor::Actor;
+use crate::domain::agent::budget::Budgets;
+use crate::domain::agent::role::Roles;
 use crate::domain::command::Command;
 use crate::domain::id::{BranchName, IdempotencyKey, RepoSlug, RunId};
 use crate::domain::policy::Policy;
@@ -21,6 +23,12 @@ pub struct RunOrder {
     pub task: String,
     /// The agent; `None` leaves every step to the operator.
     pub agent: Option<String>,
+    /// The agent's model; `None` takes the configured one.
+    pub model: Option<String>,
+    /// Agents and models of roles; `None` takes the configured ones.
+    pub roles: Option<Roles>,
+    /// Budgets; `None` takes the configured ones.
+    pub budgets: Option<Budgets>,
     /// Commands that must pass.
     pub checks: Vec<String>,
     /// The branch to build on.
@@ -63,6 +71,10 @@ impl App {
         if let Some(agent) = &order.agent {
             self.ports.worker.probe(agent)?;
         }
+        let roles = order.roles.unwrap_or_else(|| self.settings.roles.clone());
+        for agent in roles.values().filter_map(|choice| choice.agent.as_ref()) {
+            self.ports.worker.probe(agent)?;
+        }
         let run = match order.run {
             Some(run) => run,
             None => RunId::new(format!("run_{}", self.random_hex()?))?,
@@ -78,6 +90,9 @@ impl App {
             prompt_version: order.prompt_version,
             task: order.task,
             agent: order.agent,
+            model: order.model,
+            roles,
+            budgets: order.budgets.unwrap_or(self.settings.budgets),
             checks: order.checks,
             base_branch: order.base_branch,
             remote: order.remote,

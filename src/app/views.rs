@@ -4,7 +4,7 @@ use super::{App, AppError};
 use crate::domain::gate::Gate;
 use crate::domain::id::{CommitSha, Digest, EventSeq, RunId};
 use crate::domain::next::{Due, Wait, next};
-use crate::domain::projection::{ArtifactRow, AttemptRow};
+use crate::domain::projection::{ArtifactRow, AttemptRow, UsageRow};
 use crate::domain::run::Run;
 use crate::domain::state::State;
 use crate::domain::time::Moment;
@@ -18,6 +18,8 @@ pub struct RunDetail {
     pub advice: Advice,
     /// Its attempts, oldest first.
     pub attempts: Vec<AttemptRow>,
+    /// What its agents used, oldest first.
+    pub usage: Vec<UsageRow>,
     /// Its artifacts, oldest first.
     pub artifacts: Vec<ArtifactRow>,
     /// Digest of its last event, which stands for its whole log; `None` in a store without a chain.
@@ -44,6 +46,7 @@ impl App {
         Ok(RunDetail {
             advice,
             attempts: self.ports.store.attempts_of(run_id)?,
+            usage: self.usage_of(run_id)?,
             artifacts: self.ports.store.artifacts_of(run_id)?,
             digest: self.digest_of(run.last_seq)?,
             run,
@@ -128,6 +131,17 @@ pub fn advice(run: &Run, now: &Moment) -> Advice {
                 _ => vec![format!("agentpr record-check --run-id {id} --conclusion success")],
             },
         ),
+        Due::Wait(Wait::Quota(_)) => {
+            let pool = run.parked.as_ref().map_or("", |parked| parked.pool.as_str());
+            (
+                format!("the allowance of `{pool}` to come back"),
+                vec![
+                    "agentpr quota".to_owned(),
+                    format!("agentpr quota --clear {pool}"),
+                    format!("agentpr pause {id}"),
+                ],
+            )
+        }
         Due::Wait(Wait::Nothing) => ("nothing: the run is over".to_owned(), Vec::new()),
     };
     Advice { waits_for, next }
@@ -195,6 +209,18 @@ fn reason_advice(run: &Run) -> Option<(String, Vec<String>)> {
         "verify_blocked_by_policy" => (
             "a person to mend the verification contract",
             vec![format!("agentpr pipeline-spec pin {id} FILE"), format!("agentpr retry {id}")],
+        ),
+        "budget_exhausted" => (
+            "a person to grant more, or to end it",
+            vec![
+                format!("agentpr usage --run {id}"),
+                format!("agentpr retry {id}"),
+                format!("agentpr cancel {id}"),
+            ],
+        ),
+        "quota_exhausted" => (
+            "a person to send it on once the allowance is there again",
+            vec!["agentpr quota".to_owned(), format!("agentpr retry {id}"), format!("agentpr cancel {id}")],
         ),
         _ => return None,
     };

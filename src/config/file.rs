@@ -6,8 +6,13 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::ConfigError;
+use super::agents::FileAgent;
+use super::budget::FileBudgets;
 use super::layer::Origin;
 use super::policy::FilePolicy;
+use super::prices::FilePrice;
+use super::roles::FileChoice;
+use crate::domain::agent::role::Role;
 use crate::domain::spec::Limits;
 
 /// The file as written; `docs/config.example.toml` shows every key.
@@ -26,9 +31,14 @@ pub(super) struct FileSettings {
     pub(super) agent: Option<String>,
     pub(super) runtime_env_overrides: Option<PathBuf>,
     pub(super) sandbox_readable: Option<Vec<PathBuf>>,
+    pub(super) prompts_dir: Option<PathBuf>,
     pub(super) limits: FileLimits,
     pub(super) policy: FilePolicy,
     pub(super) repository: BTreeMap<String, FilePolicy>,
+    pub(super) agents: BTreeMap<String, FileAgent>,
+    pub(super) roles: BTreeMap<Role, FileChoice>,
+    pub(super) prices: BTreeMap<String, FilePrice>,
+    pub(super) budget: FileBudgets,
 }
 
 /// The table `[limits]`: what is left out keeps its default.
@@ -44,6 +54,7 @@ pub(super) struct FileLimits {
     memory_mib: Option<u64>,
     processes: Option<u32>,
     disk_mib: Option<u64>,
+    quota_wait_minutes: Option<u64>,
 }
 
 impl FileSettings {
@@ -77,6 +88,7 @@ impl FileLimits {
             memory_mib: self.memory_mib.unwrap_or(default.memory_mib),
             processes: self.processes.unwrap_or(default.processes),
             disk_mib: self.disk_mib.unwrap_or(default.disk_mib),
+            quota_wait_minutes: self.quota_wait_minutes.unwrap_or(default.quota_wait_minutes),
         };
         let named = [
             ("max_iteration_count", self.max_iteration_count.is_some()),
@@ -88,6 +100,7 @@ impl FileLimits {
             ("memory_mib", self.memory_mib.is_some()),
             ("processes", self.processes.is_some()),
             ("disk_mib", self.disk_mib.is_some()),
+            ("quota_wait_minutes", self.quota_wait_minutes.is_some()),
         ];
         let origin = |in_file| if in_file { Origin::File(file.to_owned()) } else { Origin::Default };
         (limits, named.into_iter().map(|(name, in_file)| (name, origin(in_file))).collect())
@@ -105,6 +118,7 @@ pub(super) fn shown(limits: &Limits, name: &str) -> String {
         "memory_mib" => limits.memory_mib.to_string(),
         "processes" => limits.processes.to_string(),
         "disk_mib" => limits.disk_mib.to_string(),
+        "quota_wait_minutes" => limits.quota_wait_minutes.to_string(),
         _ => limits.max_interruptions.to_string(),
     }
 }

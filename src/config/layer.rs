@@ -45,7 +45,7 @@ pub struct Sourced<T> {
 
 impl<T> Sourced<T> {
     pub(super) fn wrong(&self, name: &'static str, rule: &str) -> ConfigError {
-        ConfigError::Value { name, origin: self.origin.clone(), why: rule.to_owned() }
+        ConfigError::Value { name: name.to_owned(), origin: self.origin.clone(), why: rule.to_owned() }
     }
 }
 
@@ -73,7 +73,6 @@ impl Layers<'_> {
         variable: &'static str,
         setting: Option<&PathBuf>,
     ) -> Option<Sourced<PathBuf>> {
-        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         if let Some(flag) = flag {
             return Some(Sourced { value: absolute(flag), origin: Origin::Flag });
         }
@@ -83,8 +82,18 @@ impl Layers<'_> {
                 origin: Origin::Environment(variable),
             });
         }
-        let beside = self.file.parent().unwrap_or_else(|| Path::new(""));
-        setting.map(|path| Sourced { value: absolute(&beside.join(path)), origin: self.in_file() })
+        setting.map(|path| Sourced { value: self.beside(path), origin: self.in_file() })
+    }
+
+    /// A path as the file means it: absolute, or counted from the file's directory.
+    pub(super) fn beside(&self, path: &Path) -> PathBuf {
+        absolute(&self.file.parent().unwrap_or_else(|| Path::new("")).join(path))
+    }
+
+    /// The first file of this name in the folders of `PATH`.
+    pub(super) fn on_search_path(&self, name: &str) -> Option<PathBuf> {
+        let folders = std::env::split_paths(self.variable("PATH")?);
+        folders.map(|folder| folder.join(name)).find(|path| path.is_absolute() && path.is_file())
     }
 
     /// A text; a variable that is no text is an error, not a gap.
@@ -99,7 +108,11 @@ impl Layers<'_> {
         let origin = Origin::Environment(variable);
         match value.to_str() {
             Some(text) => Ok(Some(Sourced { value: text.to_owned(), origin })),
-            None => Err(ConfigError::Value { name: variable, origin, why: "it is not UTF-8".to_owned() }),
+            None => Err(ConfigError::Value {
+                name: variable.to_owned(),
+                origin,
+                why: "it is not UTF-8".to_owned(),
+            }),
         }
     }
 
@@ -137,7 +150,8 @@ impl Layers<'_> {
         })
     }
 
-    fn in_file(&self) -> Origin {
+    /// The file, as an origin.
+    pub(super) fn in_file(&self) -> Origin {
         Origin::File(self.file.to_owned())
     }
 
@@ -145,6 +159,10 @@ impl Layers<'_> {
     fn variable(&self, name: &str) -> Option<&OsString> {
         self.environment.get(OsStr::new(name)).filter(|value| !value.is_empty())
     }
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// A directory variable of the XDG rules: one that is not absolute counts as unset.

@@ -3,21 +3,33 @@
 //! The only place that reads files and variables for settings. The environment is handed in, because only `main.rs` reads
 //! it. Nothing is created by reading.
 
+mod agents;
+mod budget;
 mod file;
 mod layer;
 mod policy;
+mod prices;
+mod prompts;
+mod roles;
+mod secret;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::domain::agent::budget::Budgets;
+use crate::domain::agent::role::Roles;
+use crate::domain::agent::usage::Prices;
 use crate::domain::id::BranchName;
 use crate::domain::spec::Limits;
 
+pub use agents::AgentSettings;
 use file::FileSettings;
 use layer::Layers;
 pub use layer::{Environment, Origin, Sourced};
 pub use policy::Policies;
+pub use prompts::templates_in;
+pub use secret::{Hidden, Secret};
 
 /// Paths named on the command line.
 #[derive(Debug, Clone, Default)]
@@ -59,8 +71,18 @@ pub struct Config {
     pub runtime_env_overrides: Sourced<Option<PathBuf>>,
     /// What agents and checks may read besides the system's folders and what is theirs; absolute.
     pub sandbox_readable: Sourced<Vec<PathBuf>>,
+    /// A folder whose prompts take the place of the built-in ones.
+    pub prompts_dir: Sourced<Option<PathBuf>>,
     /// Rules of new runs.
     pub policies: Policies,
+    /// Settings of every agent known by name.
+    pub agents: BTreeMap<String, AgentSettings>,
+    /// Agents and models of roles.
+    pub roles: Roles,
+    /// What models cost.
+    pub prices: Prices,
+    /// What agents may use.
+    pub budgets: Budgets,
     /// Limits of a run that brings none.
     pub limits: Limits,
     /// Where each limit came from, by its name in the file.
@@ -94,7 +116,7 @@ pub enum ConfigError {
     #[error("`{name}` (from {origin}) is not valid: {why}")]
     Value {
         /// The setting.
-        name: &'static str,
+        name: String,
         /// Where it came from.
         origin: Origin,
         /// The rule.
@@ -161,6 +183,13 @@ impl Config {
                 .path(None, "AGENTPR_RUNTIME_ENV_OVERRIDES", settings.runtime_env_overrides.as_ref())
                 .map_or(Sourced::none(), Sourced::some),
             sandbox_readable: layers.paths("AGENTPR_SANDBOX_READABLE", settings.sandbox_readable.as_ref()),
+            prompts_dir: layers
+                .path(None, "AGENTPR_PROMPTS_DIR", settings.prompts_dir.as_ref())
+                .map_or(Sourced::none(), Sourced::some),
+            agents: agents::read(&layers, &settings.agents)?,
+            roles: roles::read(&layers, &settings.roles)?,
+            prices: prices::read(&layers, &settings.prices)?,
+            budgets: budget::read(&layers, &settings.budget)?,
             policies: Policies::read(&layers, &settings.policy, &settings.repository)?,
             limits,
             limit_origins,
@@ -180,7 +209,10 @@ impl Config {
         };
         let text =
             |name: &str, set: &Sourced<String>| (name.to_owned(), set.value.clone(), set.origin.clone());
-        let overrides = self.runtime_env_overrides.value.as_ref();
+        let maybe = |name: &str, set: &Sourced<Option<PathBuf>>| {
+            let shown = set.value.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+            (name.to_owned(), shown, set.origin.clone())
+        };
         let readable = self.sandbox_readable.value.iter().map(|path| path.display().to_string());
         let mut rows = vec![
             path("data_dir", &self.data_dir),
@@ -197,21 +229,23 @@ impl Config {
                 self.max_parallel.origin.clone(),
             ),
             ("agent".to_owned(), self.agent.value.clone().unwrap_or_default(), self.agent.origin.clone()),
-            (
-                "runtime_env_overrides".to_owned(),
-                overrides.map(|path| path.display().to_string()).unwrap_or_default(),
-                self.runtime_env_overrides.origin.clone(),
-            ),
+            maybe("runtime_env_overrides", &self.runtime_env_overrides),
             (
                 "sandbox_readable".to_owned(),
                 readable.collect::<Vec<_>>().join(":"),
                 self.sandbox_readable.origin.clone(),
             ),
+            maybe("prompts_dir", &self.prompts_dir),
         ];
         rows.extend(self.limit_origins.iter().map(|(name, origin)| {
             (format!("limits.{name}"), file::shown(&self.limits, name), origin.clone())
         }));
         rows.extend(self.policies.rows(&self.file.value));
+        let in_file = Origin::File(self.file.value.clone());
+        rows.extend(agents::rows(&self.agents));
+        rows.extend(roles::rows(&self.roles, &in_file));
+        rows.extend(prices::rows(&self.prices, &in_file));
+        rows.extend(budget::rows(&self.budgets, &in_file));
         rows
     }
 
@@ -237,7 +271,7 @@ impl Config {
         if self.limits.attempt_secs == 0 || self.limits.check_secs == 0 {
             let origin = Origin::File(self.file.value.clone());
             let why = "a time limit is 1 second or more".to_owned();
-            return Err(ConfigError::Value { name: "limits", origin, why });
+            return Err(ConfigError::Value { name: "limits".to_owned(), origin, why });
         }
         Ok(())
     }

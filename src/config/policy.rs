@@ -106,7 +106,11 @@ impl Policies {
         check(&default, &in_file)?;
         let mut known = BTreeMap::new();
         for (name, overrides) in repositories {
-            let wrong = |why: String| ConfigError::Value { name: "repository", origin: in_file.clone(), why };
+            let wrong = |why: String| ConfigError::Value {
+                name: "repository".to_owned(),
+                origin: in_file.clone(),
+                why,
+            };
             let repo: RepoSlug =
                 name.parse().map_err(|err| wrong(format!("`{name}` is no `owner/name`: {err}")))?;
             let mut policy = default.clone();
@@ -143,7 +147,9 @@ const MODES: &str = "one of auto, read-only, workspace-write, danger-full-access
 const TIERS: &str = "0 (open), 1 (landlock) or 2 (bubblewrap)";
 
 fn check(policy: &Policy, origin: &Origin) -> Result<(), ConfigError> {
-    let wrong = |name, why: String| Err(ConfigError::Value { name, origin: origin.clone(), why });
+    let wrong = |name: &str, why: String| {
+        Err(ConfigError::Value { name: name.to_owned(), origin: origin.clone(), why })
+    };
     if Tier::of(policy.required_tier).is_none() {
         return wrong("required_tier", TIERS.to_owned());
     }

@@ -3,6 +3,10 @@
 //! A command that reads the world carries what was read. [`super::decide`] answers with events or a refusal.
 
 use super::action::{ActionsReport, ActionsRequest};
+use super::agent::budget::Allowance;
+use super::agent::quota::{Exhausted, Pool};
+use super::agent::record::Session;
+use super::agent::role::Role;
 use super::event::Event;
 use super::evidence::{
     AttemptEvidence, AttemptOutcome, Change, CheckReport, Contract, Prepared, ProcessRef, Step,
@@ -40,6 +44,27 @@ pub enum Command {
         step: Step,
         /// Generation of the lease it is begun under.
         generation: u64,
+        /// What its agent may use at most; `None` where no budget is set or no agent runs.
+        reserved: Option<Allowance>,
+    },
+    /// Note the conversation an attempt's agent named.
+    NoteSession {
+        /// The attempt.
+        attempt: AttemptNo,
+        /// What the agent is used for.
+        role: Role,
+        /// The conversation.
+        session: Session,
+    },
+    /// Wait: the allowance the run's agent needs is used up, as another run or attempt learned.
+    Park {
+        /// The allowance.
+        exhausted: Exhausted,
+    },
+    /// Go on: the allowance is there again, a person says.
+    LiftQuota {
+        /// The allowance.
+        pool: Pool,
     },
     /// Note the program an attempt started.
     NoteProcess {
@@ -289,6 +314,9 @@ impl Command {
             Self::MarkLocalValidated => "mark local validated",
             Self::StartAttempt { .. } => "start attempt",
             Self::NoteProcess { .. } => "note process",
+            Self::NoteSession { .. } => "note session",
+            Self::Park { .. } => "park",
+            Self::LiftQuota { .. } => "lift quota",
             Self::NoteGuard { .. } => "note guard",
             Self::EndAttempt { .. } => "end attempt",
             Self::NoteChange { .. } => "note change",
@@ -322,6 +350,9 @@ impl Command {
         "mark local validated",
         "start attempt",
         "note process",
+        "note session",
+        "park",
+        "lift quota",
         "note guard",
         "end attempt",
         "note change",

@@ -111,7 +111,7 @@ impl Confinement {
 pub struct ProcessLimits {
     /// Wall time.
     pub wall: Duration,
-    /// Time without a byte of output and without using the processor.
+    /// Time without a sign of life: a byte of output, use of the processor, a file of the workspace that changes.
     pub silence: Option<Duration>,
     /// Resident memory of the whole tree, in bytes.
     pub memory: Option<u64>,

@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::action::{ActionsReport, ActionsRequest};
 use super::actor::Actor;
+use super::agent::budget::Allowance;
+use super::agent::quota::Pool;
+use super::agent::record::Session;
+use super::agent::role::Role;
 use super::evidence::{
     AttemptEvidence, AttemptOutcome, Change, CheckReport, Contract, Prepared, ProcessRef, Step,
 };
@@ -130,6 +134,9 @@ events! {
         step: Step,
         /// Fencing generation of the lease it was begun under.
         generation: u64,
+        /// What its agent may use at most, by the budgets; it is charged this much when nobody can read what it used.
+        #[serde(default)]
+        reserved: Option<Allowance>,
     }
     /// The attempt started a program.
     ProcessStarted = "attempt.process" / 1 {
@@ -137,6 +144,31 @@ events! {
         attempt: AttemptNo,
         /// The program.
         process: ProcessRef,
+    }
+    /// The agent of an attempt named its conversation, which a later attempt can go on with.
+    SessionNamed = "attempt.session" / 1 {
+        /// The attempt.
+        attempt: AttemptNo,
+        /// What the agent is used for.
+        role: Role,
+        /// The conversation.
+        session: Session,
+    }
+    /// The run waits for an agent's allowance to come back.
+    QuotaParked = "quota.parked" / 1 {
+        /// Whose allowance.
+        pool: Pool,
+        /// When it is there again as far as the provider said, without the run's own spread; `None` when it did not say.
+        reset_at: Option<Timestamp>,
+        /// Until when the run waits.
+        until: Timestamp,
+        /// How many times in a row it waits, this time included.
+        times: u32,
+    }
+    /// A person said that an allowance is there again.
+    QuotaLifted = "quota.lifted" / 1 {
+        /// Whose allowance.
+        pool: Pool,
     }
     /// An attempt ended: the outcome after an effect.
     AttemptEnded = "attempt.ended" / 1 {

@@ -11,7 +11,7 @@ use super::gate::Gate;
 use super::run::Run;
 use super::spec::Delivery;
 use super::state::State;
-use super::time::Moment;
+use super::time::{Moment, Timestamp};
 
 /// What follows for a run.
 #[expect(
@@ -41,6 +41,8 @@ pub enum Wait {
     Operator,
     /// The forge: checks and reviews of the pull request.
     Forge,
+    /// An agent's allowance to come back, until this moment.
+    Quota(Timestamp),
     /// Nothing: the run is over.
     Nothing,
 }
@@ -76,6 +78,9 @@ pub fn next(run: &Run, now: &Moment) -> Due {
             reason: "budget_exhausted".to_owned(),
             message: format!("the run may take {minutes} minutes and they are over"),
         });
+    }
+    if let Some(until) = waits_for_quota(run, now) {
+        return Due::Wait(Wait::Quota(until));
     }
     match run.state {
         State::Queued => Due::Command(Command::StartDiscovery),
@@ -141,6 +146,17 @@ fn wants_request(run: &Run) -> bool {
         && run.blocking_findings().unwrap_or_default() == 0
         && run.last_error.is_none()
         && !pushed_already
+}
+
+/// Until when a run waits whose next step is an agent's. Checks of a change that is there go on meanwhile.
+fn waits_for_quota(run: &Run, now: &Moment) -> Option<Timestamp> {
+    let parked = run.parked.as_ref().filter(|parked| now.wall < parked.until)?;
+    let is_agents = match run.state {
+        State::Implementing => run.prepared.is_some() && !run.fresh_change && !run.actions_are_due(),
+        State::Discovery => run.prepared.is_some() && run.spec.is_planned_by_agent(),
+        _ => false,
+    };
+    is_agents.then_some(parked.until)
 }
 
 fn is_out_of_time(run: &Run, now: &Moment) -> bool {

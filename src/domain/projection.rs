@@ -2,6 +2,11 @@
 //!
 //! A row can be dropped and rebuilt at any time; `agentpr rebuild-projections` does so and compares.
 
+use super::agent::budget::{Allowance, Spent};
+use super::agent::class::OutcomeClass;
+use super::agent::quota::PoolRow;
+use super::agent::role::Role;
+use super::agent::usage::{MOST_CHARGED, Usage};
 use super::event::{Event, Recorded};
 use super::evidence::{AttemptOutcome, Step};
 use super::id::{AttemptNo, Digest, EventSeq, PrNumber, RepoSlug, RunId, Version};
@@ -63,6 +68,39 @@ pub struct AttemptRow {
     pub log: Option<String>,
     /// What happened, in one line.
     pub message: String,
+}
+
+/// What one attempt of an agent used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsageRow {
+    /// The run.
+    pub run: RunId,
+    /// The event that began it.
+    pub seq: EventSeq,
+    /// Its number in the run.
+    pub no: AttemptNo,
+    /// The repository, by [`RepoSlug::key`].
+    pub repository: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended; `None` while under way.
+    pub ended_at: Option<Timestamp>,
+    /// The agent, without arguments; empty while under way.
+    pub agent: String,
+    /// What its program says its version is; empty where it said nothing.
+    pub version: String,
+    /// The model, as far as known.
+    pub model: String,
+    /// What it was used for.
+    pub role: Role,
+    /// How it ended; `None` while under way, or when nobody saw.
+    pub class: Option<OutcomeClass>,
+    /// What it may use at most.
+    pub reserved: Allowance,
+    /// What it used; `None` while under way, or when nobody could read it.
+    pub usage: Option<Usage>,
+    /// How long its program ran, in milliseconds.
+    pub duration_ms: u64,
 }
 
 /// One file or name registered with a run.
@@ -164,6 +202,95 @@ impl AttemptRow {
         self.duration_ms = body.evidence.duration_ms;
         self.log = body.evidence.log.as_ref().map(|log| log.path.clone());
         self.message = body.evidence.message.clone();
+    }
+}
+
+impl UsageRow {
+    /// The row an attempt of an agent begins with; `None` when the event does not begin one.
+    pub fn birth(recorded: &Recorded, repo: &RepoSlug) -> Option<Self> {
+        let Event::AttemptStarted(body) = &recorded.event else { return None };
+        if !matches!(body.step, Step::Agent | Step::Plan) {
+            return None;
+        }
+        Some(Self {
+            run: recorded.run.clone(),
+            seq: recorded.seq,
+            no: body.attempt,
+            repository: repo.key(),
+            started_at: recorded.at,
+            ended_at: None,
+            agent: String::new(),
+            version: String::new(),
+            model: String::new(),
+            role: Role::default(),
+            class: None,
+            reserved: body.reserved.unwrap_or_default().charged(),
+            usage: None,
+            duration_ms: 0,
+        })
+    }
+
+    /// Takes the end of the attempt in; any other event changes nothing.
+    pub fn apply(&mut self, recorded: &Recorded) {
+        let Event::AttemptEnded(body) = &recorded.event else { return };
+        if body.attempt != self.no {
+            return;
+        }
+        self.ended_at = Some(recorded.at);
+        self.agent = body.evidence.worker.clone();
+        self.duration_ms = body.evidence.duration_ms.min(MOST_CHARGED);
+        if let Some(record) = body.evidence.agent.as_deref() {
+            self.version = record.identity.version.clone().unwrap_or_default();
+            self.model = record.model.clone().unwrap_or_default();
+            self.role = record.role;
+            self.class = Some(record.class);
+            // A program that was ended from outside before its first report used something, and nobody knows what.
+            let is_cut_off =
+                matches!(record.class, OutcomeClass::TimedOut | OutcomeClass::Killed | OutcomeClass::Unknown);
+            if !(is_cut_off && record.usage == Usage::default()) {
+                self.usage = Some(record.usage.charged());
+            }
+        } else if body.outcome != AttemptOutcome::Interrupted {
+            // It ended before an agent ran.
+            self.usage = Some(Usage::default());
+        }
+    }
+
+    /// Says whether there is anything to tell: an attempt that ended before an agent ran used nothing.
+    pub fn is_telling(&self) -> bool {
+        self.usage.is_none() || self.class.is_some()
+    }
+
+    /// Adds it to a sum: what it used, or what it reserved while nobody knows more.
+    pub fn add_to(&self, sum: &mut Spent) {
+        match &self.usage {
+            Some(usage) => sum.add(usage, std::time::Duration::from_millis(self.duration_ms)),
+            None => sum.reserve(&self.reserved),
+        }
+    }
+}
+
+/// What an event says of a pool: a new word about it, that it is there again, or nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PoolNews {
+    /// It is used up.
+    Exhausted(PoolRow),
+    /// It is there again.
+    Lifted(super::agent::quota::Pool),
+}
+
+impl PoolNews {
+    /// What an event says.
+    pub fn of(recorded: &Recorded) -> Option<Self> {
+        match &recorded.event {
+            Event::QuotaParked(body) => Some(Self::Exhausted(PoolRow {
+                pool: body.pool.clone(),
+                until: body.reset_at.unwrap_or(body.until),
+                run: recorded.run.clone(),
+            })),
+            Event::QuotaLifted(body) => Some(Self::Lifted(body.pool.clone())),
+            _ => None,
+        }
     }
 }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::agent::budget::Budgets;
+use super::agent::role::{Choice, Role, Roles};
 use super::confine::ProcessLimits;
 use super::id::{BranchName, RepoSlug};
 use super::policy::Policy;
@@ -40,6 +42,15 @@ pub struct RunSpec {
     /// The agent, as `name` or `command:PROGRAM ARGS`; `None` where every step names its own.
     #[serde(default)]
     pub agent: Option<String>,
+    /// The model of that agent, in its own spelling; `None` takes the configured one.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// Agents and models of their own for some roles.
+    #[serde(default)]
+    pub roles: Roles,
+    /// What its agents may use of model and money.
+    #[serde(default)]
+    pub budgets: Budgets,
     /// Commands that must pass, each given to `sh -c`; empty means detection.
     #[serde(default)]
     pub checks: Vec<String>,
@@ -87,11 +98,14 @@ pub struct Limits {
     pub processes: u32,
     /// MiB the workspace and the runtime directory may grow to; 0 is no limit.
     pub disk_mib: u64,
+    /// Minutes the run waits by itself for an agent's allowance to come back; 0 asks a person at once.
+    pub quota_wait_minutes: u64,
 }
 
 impl Default for Limits {
     /// The tables of the specification: 5 fix rounds, 3,000 s an attempt, 120 s a detected check, 3 interruptions, 300 s of
-    /// silence, 4 GiB of memory, 512 processes; and 10 GiB of disk.
+    /// silence, 4 GiB of memory, 512 processes; and 10 GiB of disk. Six hours for an allowance: providers' short windows are
+    /// five.
     fn default() -> Self {
         Self {
             max_iteration_count: 5,
@@ -103,6 +117,7 @@ impl Default for Limits {
             memory_mib: 4096,
             processes: 512,
             disk_mib: 10_240,
+            quota_wait_minutes: 360,
         }
     }
 }
@@ -146,6 +161,23 @@ impl RunSpec {
     /// A run without one is an operator's, who orders each step; the engine then only completes what was approved.
     pub fn is_driven(&self) -> bool {
         self.agent.is_some()
+    }
+
+    /// The agent and model of a role. A model belongs to its agent: another agent's role without a model has none.
+    pub fn choice(&self, role: Role) -> Choice {
+        let run = || Choice { agent: self.agent.clone(), model: self.model.clone() };
+        match self.roles.get(&role) {
+            None => run(),
+            Some(Choice { agent: None, model }) => {
+                Choice { agent: self.agent.clone(), model: model.clone().or_else(|| self.model.clone()) }
+            }
+            Some(choice) => choice.clone(),
+        }
+    }
+
+    /// Says whether an agent reads the repository and writes the contract: it does when the role `plan` is given to one.
+    pub fn is_planned_by_agent(&self) -> bool {
+        self.is_driven() && self.roles.contains_key(&Role::Plan)
     }
 
     /// The title a pull request gets when nobody gives one: the given title, or the task's first line, cut at 72.

@@ -182,9 +182,12 @@ pub fn transition(position: Position<'_>, event: &Event) -> Move {
         | Event::ChangeCaptured(_)
         | Event::ChecksFinished(_)
         | Event::VerdictRendered(_)
+        | Event::QuotaParked(_)
+        | Event::QuotaLifted(_)
         | Event::TokenRefused(_) => fact,
         // An attempt that was under way when a person ended the run still ends, and its files are still registered.
         Event::ProcessStarted(_)
+        | Event::SessionNamed(_)
         | Event::GuardViolated(_)
         | Event::ActionsExecuted(_)
         | Event::AttemptEnded(_)

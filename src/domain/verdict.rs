@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::agent::class::Trouble;
 use super::confine::LimitKind;
 use super::evidence::{AttemptOutcome, CheckOutcome, CheckReport};
 use super::guard::GuardReport;
@@ -55,6 +56,8 @@ pub struct Evidence<'a> {
     pub agent: AttemptOutcome,
     /// The limit that ended it, wall time aside.
     pub limit: Option<LimitKind>,
+    /// The trouble it ended in, by its own protocol.
+    pub trouble: Option<Trouble>,
     /// Whether it left a change.
     pub changed: bool,
     /// What its transcript says.
@@ -79,6 +82,7 @@ impl<'a> Evidence<'a> {
         Self {
             agent,
             limit: None,
+            trouble: None,
             changed,
             signals: None,
             guard: None,
@@ -105,7 +109,9 @@ pub fn verdict(evidence: &Evidence<'_>) -> Verdict {
 pub fn against_agent(evidence: &Evidence<'_>) -> Option<Verdict> {
     let verdict = safety(evidence).or_else(|| of_agent(evidence))?;
     let cap = evidence.policy.max_retries;
-    if verdict.grade == Grade::Retryable && cap > 0 && evidence.retries >= cap {
+    // Waits for an allowance are counted on their own.
+    let waits = verdict.reason_code == Trouble::QuotaExhausted.reason_code();
+    if verdict.grade == Grade::Retryable && !waits && cap > 0 && evidence.retries >= cap {
         let because = format!("{}: {} (after {cap} tries)", verdict.reason_code, verdict.because);
         return Some(human("retryable_limit_exceeded", because));
     }
@@ -166,6 +172,7 @@ fn of_agent(evidence: &Evidence<'_>) -> Option<Verdict> {
         AttemptOutcome::Interrupted | AttemptOutcome::Stopped => {
             retry("runtime_interrupted", "the attempt was cut off")
         }
+        AttemptOutcome::Failed if evidence.trouble.is_some() => in_trouble(evidence.trouble?),
         AttemptOutcome::Failed => match signals.map(|signals| (&signals.hard, &signals.transient)) {
             Some((Some(line), _)) => human("runtime_hard_failure", said(line)),
             Some((None, Some(line))) => retry("runtime_transient_failure", said(line)),
@@ -174,6 +181,28 @@ fn of_agent(evidence: &Evidence<'_>) -> Option<Verdict> {
         AttemptOutcome::Succeeded if evidence.changed => return None,
         AttemptOutcome::Succeeded => human("no_change", "the agent ended without changing a file"),
     })
+}
+
+/// What an agent's own protocol calls its trouble.
+fn in_trouble(trouble: Trouble) -> Verdict {
+    let because = match trouble {
+        Trouble::RateLimited => "the model's server takes no more requests for now",
+        Trouble::QuotaExhausted => "the allowance of the agent's credential is used up",
+        Trouble::Auth => "the agent is not logged in, or its key is not taken",
+        Trouble::Server => "the model's server failed",
+        Trouble::Network => "the model's server was not reached, or the connection broke",
+        Trouble::ContextOverflow => "the work does not fit the model's context any more",
+        Trouble::BadRequest => "the model's server refused the request",
+        Trouble::Usage => "the agent did not take its options or settings",
+        Trouble::SessionLost => "the conversation to go on with is gone",
+        Trouble::Loop => "the agent did the same thing over and over while no file changed",
+        Trouble::Budget => "the agent used up what it may use",
+        Trouble::Asking => "the agent waited for an answer that nobody gives",
+        Trouble::GaveUp => "the agent said that it could not do it",
+        Trouble::Protocol => "the agent ended without saying how",
+    };
+    let code = trouble.reason_code();
+    if trouble.may_pass() { retry(code, because) } else { human(code, because) }
 }
 
 fn said(line: &str) -> String {

@@ -13,6 +13,12 @@ pub trait LocalRepos: Send + Sync {
     /// [`WorkspaceError::Failed`] when there is none, or when it has no commit yet.
     fn look(&self, path: &Path) -> Result<LocalRepo, WorkspaceError>;
 
+    /// Makes a repository with one commit at `dir`, which is made too.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Failed`] when the file system or git refuse.
+    fn make_scratch(&self, dir: &Path) -> Result<(), WorkspaceError>;
+
     /// Makes a small repository with a failing test below `dir`, with a bare remote at `remote`, and runs its test once.
     ///
     /// # Errors

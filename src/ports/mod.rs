@@ -7,6 +7,7 @@ pub mod artifact;
 pub mod check;
 pub mod clock;
 pub mod forge;
+pub mod ledger;
 pub mod local;
 pub mod notifier;
 pub mod probe;

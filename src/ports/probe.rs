@@ -20,7 +20,7 @@ pub trait Probe: Send + Sync {
     /// Asks programs for their versions, all at once, in an environment without anything of the engine's; at most 5 s.
     ///
     /// Answers are in the order of the questions.
-    fn versions(&self, programs: &[Tool]) -> Vec<Version>;
+    fn versions(&self, programs: &[&str]) -> Vec<Version>;
 
     /// Whether a variable of this process says something. Its value stays here: it may be a secret.
     fn is_set(&self, variable: &str) -> bool;
@@ -97,15 +97,6 @@ pub trait Probe: Send + Sync {
     ///
     /// Answers what was removed. Files of other names are never touched.
     fn sweep(&self, directories: &[PathBuf], now: Timestamp) -> Vec<PathBuf>;
-}
-
-/// A program to look at: its name, and the variable that may name another place for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tool {
-    /// The name on the search path.
-    pub name: &'static str,
-    /// A variable with the program's path, which wins when it is set.
-    pub variable: Option<&'static str>,
 }
 
 /// What a program said about its version.

@@ -15,6 +15,7 @@ use super::{Source, assert_accepted, assert_refused, refuse, root, sources};
 const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_events.sql", "c607d4905a894932609703bc90eb58107786826af6237a5e52660d84e7a5e4ca"),
     ("0002_projections.sql", "97eb604098ddb87f134e2bc3b32ad569699389084e1c583aee0f0f79063d88c8"),
+    ("0003_ledger.sql", "42fd382bce9e08b1dda4e7268417dd59196eb3f8ebb6af742180325728804dbb"),
 ];
 
 /// The project's document at `path`.
@@ -187,7 +188,13 @@ fn reason_codes(source: &Source) -> BTreeSet<String> {
 #[test]
 fn every_reason_code_is_documented() {
     let page = document("docs/judging.md");
-    let sources = ["src/domain/verdict.rs", "src/domain/decide/work.rs", "src/domain/confine.rs"];
+    let sources = [
+        "src/domain/verdict.rs",
+        "src/domain/decide/work.rs",
+        "src/domain/decide/quota.rs",
+        "src/domain/confine.rs",
+        "src/domain/agent/class.rs",
+    ];
     let codes: BTreeSet<String> = sources.iter().flat_map(|path| reason_codes(&document(path))).collect();
     assert!(codes.len() >= 20, "only {codes:?} found");
     let missing = codes.iter().filter(|code| !page.text.contains(&format!("`{code}`")));

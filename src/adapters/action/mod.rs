@@ -128,6 +128,7 @@ impl ActionRunner {
             log: Some(self.artifacts.absolute(&format!("{}/{log}", order.run))),
             lines: None,
             sink: None,
+            signs: None,
         })
     }
 }

@@ -201,6 +201,7 @@ impl Site<'_> {
             log: None,
             lines: None,
             sink: None,
+            signs: None,
         }
     }
 

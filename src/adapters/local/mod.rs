@@ -2,6 +2,7 @@
 
 mod look;
 mod sample;
+mod scratch;
 
 use std::path::Path;
 
@@ -25,6 +26,10 @@ impl GitLocalRepos {
 impl LocalRepos for GitLocalRepos {
     fn look(&self, path: &Path) -> Result<LocalRepo, WorkspaceError> {
         look::look(&self.git, path)
+    }
+
+    fn make_scratch(&self, dir: &Path) -> Result<(), WorkspaceError> {
+        scratch::make(&self.git, dir)
     }
 
     fn make_sample(&self, dir: &Path, remote: &Path) -> Result<Sample, WorkspaceError> {

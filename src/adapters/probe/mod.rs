@@ -25,7 +25,7 @@ use crate::domain::confine::Tier;
 use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
 use crate::ports::probe::{
-    GitDir, HiddenHome, LooseMode, Probe, Project, Reach, Registry, SandboxFacts, Tool, Version,
+    GitDir, HiddenHome, LooseMode, Probe, Project, Reach, Registry, SandboxFacts, Version,
 };
 
 /// What a look needs to know.
@@ -33,6 +33,8 @@ use crate::ports::probe::{
 pub struct ProbeSettings {
     /// Where programs are looked for; the first match wins.
     pub search_path: Vec<PathBuf>,
+    /// Programs the operator named, by their usual names; others are looked for.
+    pub programs: BTreeMap<String, PathBuf>,
     /// This process's variables. Children get a few of them, by name; values are never shown.
     pub parent: BTreeMap<String, String>,
     /// The engine's data directory.
@@ -66,8 +68,8 @@ impl Probe for SystemProbe {
         program::find(&self.settings.search_path, name)
     }
 
-    fn versions(&self, programs: &[Tool]) -> Vec<Version> {
-        let found: Vec<Option<PathBuf>> = programs.iter().map(|tool| self.tool(tool)).collect();
+    fn versions(&self, programs: &[&str]) -> Vec<Version> {
+        let found: Vec<Option<PathBuf>> = programs.iter().map(|name| self.named_program(name)).collect();
         program::versions(&self.settings, &found)
     }
 
@@ -170,11 +172,7 @@ impl Probe for SystemProbe {
 
 impl SystemProbe {
     /// Where a tool is: where its variable says, which must be a program then, or on the search path.
-    fn tool(&self, tool: &Tool) -> Option<PathBuf> {
-        match tool.variable.and_then(|name| self.variable(name)) {
-            Some(named) if named.contains('/') => Some(PathBuf::from(named)),
-            Some(named) => self.program(named),
-            None => self.program(tool.name),
-        }
+    fn named_program(&self, name: &str) -> Option<PathBuf> {
+        self.settings.programs.get(name).cloned().or_else(|| self.program(name))
     }
 }

@@ -55,18 +55,26 @@ pub(super) fn answer(
 }
 
 /// Asks each program that was found for its version, all at once.
+///
+/// Some make folders in their home as soon as they start, so they get one that is gone afterwards.
 pub(super) fn versions(settings: &ProbeSettings, programs: &[Option<PathBuf>]) -> Vec<Version> {
+    let home = tempfile::tempdir().ok();
+    let mut env = environment(settings, &[]);
+    env.retain(|name, _| !name.starts_with("XDG_"));
+    let place = home.as_ref().map_or(Path::new("/nonexistent"), tempfile::TempDir::path);
+    env.insert("HOME".to_owned(), place.to_string_lossy().into_owned());
+    let env = &env;
     thread::scope(|scope| {
         let asked: Vec<_> =
-            programs.iter().map(|path| scope.spawn(|| version(settings, path.as_deref()))).collect();
+            programs.iter().map(|path| scope.spawn(|| version(env, path.as_deref()))).collect();
         asked.into_iter().map(|thread| thread.join().unwrap_or(Version::Absent)).collect()
     })
 }
 
-fn version(settings: &ProbeSettings, path: Option<&Path>) -> Version {
+fn version(env: &BTreeMap<String, String>, path: Option<&Path>) -> Version {
     let Some(path) = path else { return Version::Absent };
     let mute = |why: String| Version::Mute { path: path.to_owned(), why };
-    match answer(path, &["--version"], environment(settings, &[]), ANSWER_LIMIT) {
+    match answer(path, &["--version"], env.clone(), ANSWER_LIMIT) {
         Err(err) => mute(format!("`--version`: {err}")),
         Ok(output) => {
             let said = if output.stdout.is_empty() { &output.stderr } else { &output.stdout };

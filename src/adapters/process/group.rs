@@ -11,20 +11,22 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::process::{Child, Command};
-use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::files::Places;
 use super::launch::{LaunchOrder, WORD, Wall};
 use super::lines::LineSink;
 use super::members::Members;
 use super::output::Captured;
 use super::redact::Redactor;
 use super::sandbox::Room;
+use super::signs::Signs;
 use super::streams::Streams;
 use super::table::{RUN_MARK, process_ref, threads_of_user};
 use super::transcript::{OutputSink, STREAM_CAP, StoredLog, Transcript};
-use super::usage::{Watch, too_many_left};
+use super::usage::{Watch, Watched, too_many_left};
+use crate::domain::agent::liveness::Vitals;
 use crate::domain::confine::{Confinement, LimitKind, ProcessLimits, SandboxMode, Tier};
 use crate::domain::evidence::ProcessRef;
 use crate::ports::worker::OnStart;
@@ -79,6 +81,8 @@ pub struct GroupOrder {
     pub lines: Option<LineSink>,
     /// Gets both outputs as they arrive, told apart.
     pub sink: Option<OutputSink>,
+    /// Shares what is known of it with whoever reads its protocol; `None` when nobody does.
+    pub signs: Option<Signs>,
 }
 
 /// How it ended.
@@ -115,6 +119,8 @@ pub struct GroupReport {
     pub log: Option<StoredLog>,
     /// The tier it ran under.
     pub tier: Tier,
+    /// The signs of life at the last look before it was ended, or ended by itself; `None` when it never ran.
+    pub vitals: Option<Vitals>,
 }
 
 /// Runs programs.
@@ -187,12 +193,17 @@ impl Supervisor {
             order.lines.clone(),
             order.sink.clone(),
         );
-        let mut folders = vec![order.runtime.clone()];
-        if !order.runtime.starts_with(&order.workspace) {
-            folders.push(order.workspace.clone());
+        let signs = order.signs.clone().unwrap_or_default();
+        signs.started(pid);
+        let watch = Watch {
+            limits: order.limits,
+            members: group.0.clone(),
+            moved: streams.moved(),
+            places: Places { workspace: order.workspace.clone(), runtime: order.runtime.clone() },
+            signs: signs.clone(),
+            is_shown: order.signs.is_some(),
         }
-        let watch =
-            Watch { limits: order.limits, members: group.0.clone(), moved: streams.moved(), folders }.start();
+        .start();
         let (status, cut) = attend(order, stop, &mut child, &mut streams, watch, &group.0, tier).await;
         group.0.kill_group();
         let status = match status {
@@ -222,6 +233,7 @@ impl Supervisor {
             output: finished.output,
             log,
             tier,
+            vitals: signs.vitals(),
         })
     }
 
@@ -312,7 +324,7 @@ async fn attend(
     stop: &CancellationToken,
     child: &mut Child,
     streams: &mut Streams,
-    mut watch: oneshot::Receiver<LimitKind>,
+    mut watch: Watched,
     members: &Members,
     tier: Tier,
 ) -> (Option<ExitStatus>, Option<Ending>) {
@@ -330,13 +342,14 @@ async fn attend(
             }
             () = stop.cancelled() => break Ending::Stopped,
             () = &mut deadline => break Ending::TimedOut,
-            over = &mut watch, if watched => match over {
+            over = &mut watch.over, if watched => match over {
                 Ok(kind) => break Ending::OverLimit(kind),
                 Err(_) => watched = false,
             },
             () = streams.step() => {}
         }
     };
+    watch.signs.hold();
     let grace = match ending {
         Ending::Stopped => order.grace.min(STOP_GRACE),
         Ending::OverLimit(LimitKind::Silence) | Ending::TimedOut => order.grace,
@@ -390,6 +403,7 @@ fn never_ran(ending: Ending, tier: Tier) -> GroupReport {
         output: Captured::default(),
         log: None,
         tier,
+        vitals: None,
     }
 }
 

@@ -7,6 +7,7 @@
 
 pub mod beneath;
 pub mod environment;
+mod files;
 pub mod group;
 mod handshake;
 mod known;
@@ -22,6 +23,7 @@ pub mod sandbox;
 pub mod sanitise;
 pub mod shield;
 pub mod short;
+pub mod signs;
 mod streams;
 pub mod table;
 pub mod terminal;

@@ -1,12 +1,10 @@
-//! What a program with everything it starts uses, and which limit it went over.
+//! What a program with everything it starts uses, which limit it went over, and which signs of life it gives.
 //!
-//! Looked at a few times a second; the disk every few seconds, less often the longer a look takes. So a limit can be passed for
+//! Looked at a few times a second; the files every few seconds, less often the longer a look takes. So a limit can be passed for
 //! that long.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,21 +12,21 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::files::{Places, Trace};
 use super::members::Members;
+use super::signs::Signs;
 use super::table::ProcessStat;
+use crate::domain::agent::liveness::{Liveness, Vitals};
 use crate::domain::confine::{LimitKind, ProcessLimits};
 
 /// Between two looks at the processes.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Between two looks at the disk, at least.
-const DISK_LOOK: Duration = Duration::from_secs(5);
+/// Between two looks at the files, at least.
+const FILES_LOOK: Duration = Duration::from_secs(5);
 
-/// How many times as long as a look at the disk took, it rests.
-const DISK_REST: u32 = 20;
-
-/// Files a look at the disk counts at most; a tree with more is over every limit that makes sense.
-const MOST_FILES: u64 = 5_000_000;
+/// How many times as long as a look at the files took, it rests.
+const FILES_REST: u32 = 20;
 
 /// The part of one processor below which a program counts as idle: an event loop that waits turns over a little.
 const IDLE_PERCENT: u128 = 1;
@@ -39,37 +37,69 @@ pub(super) struct Watch {
     pub(super) members: Members,
     /// Bytes that moved through its pipes.
     pub(super) moved: Arc<AtomicU64>,
-    /// Folders whose bytes count.
-    pub(super) folders: Vec<PathBuf>,
+    /// Its files.
+    pub(super) places: Places,
+    /// What is known of it besides, and where each look is put down.
+    pub(super) signs: Signs,
+    /// Whether anybody wants to know of its files before a limit makes it necessary.
+    pub(super) is_shown: bool,
 }
 
-/// When the program was last seen at work.
+/// A program that is watched.
+pub(super) struct Watched {
+    /// Tells the limit that was passed.
+    pub(super) over: oneshot::Receiver<LimitKind>,
+    /// What each look saw.
+    pub(super) signs: Signs,
+}
+
+/// When each sign was last seen.
 struct Active {
-    at: Instant,
+    bytes_at: Instant,
     moved: u64,
+    cpu_at: Instant,
     ticks: u64,
+    files_at: Instant,
+    trace: Option<Trace>,
+    files_due: Instant,
+}
+
+impl Active {
+    fn new() -> Self {
+        let now = Instant::now();
+        let (bytes_at, cpu_at, files_at, files_due) = (now, now, now, now + LOOK);
+        Self { bytes_at, moved: 0, cpu_at, ticks: 0, files_at, trace: None, files_due }
+    }
+
+    fn trace(&mut self, trace: Trace) {
+        // The first look shows what was there before.
+        if self.trace.is_some_and(|before| before != trace) {
+            self.files_at = Instant::now();
+        }
+        self.trace = Some(trace);
+    }
 }
 
 impl Watch {
     /// Begins to watch; the answer comes once, if ever, and the watch ends when the receiver is dropped.
-    pub(super) fn start(self) -> oneshot::Receiver<LimitKind> {
+    pub(super) fn start(self) -> Watched {
         let (mut over, told) = oneshot::channel();
+        let watched = Watched { over: told, signs: self.signs.clone() };
         tokio::spawn(async move {
             let mut watch = self;
-            let mut active = Active { at: Instant::now(), moved: 0, ticks: 0 };
-            let mut disk_due = Instant::now() + LOOK;
+            let mut active = Active::new();
             loop {
                 tokio::select! {
                     () = tokio::time::sleep(LOOK) => {}
                     () = over.closed() => return,
                 }
                 let looked = tokio::task::spawn_blocking(move || {
-                    let found = watch.look(&mut active, &mut disk_due);
-                    (watch, active, disk_due, found)
+                    let found = watch.look(&mut active);
+                    (watch, active, found)
                 });
                 let found;
                 match looked.await {
-                    Ok(back) => (watch, active, disk_due, found) = back,
+                    Ok(back) => (watch, active, found) = back,
                     Err(_) => return,
                 }
                 if let Some(kind) = found {
@@ -78,47 +108,68 @@ impl Watch {
                 }
             }
         });
-        told
+        watched
     }
 
-    fn look(&self, active: &mut Active, disk_due: &mut Instant) -> Option<LimitKind> {
+    fn look(&self, active: &mut Active) -> Option<LimitKind> {
         let living = self.members.living();
         let limits = &self.limits;
+        let is_full = Instant::now() >= active.files_due && self.look_at_files(active);
+        let mut vitals = self.vitals(&living, active);
+        if vitals.liveness(limits.silence) == Liveness::Stalled {
+            // What happened to its files since the last look speaks for it, too.
+            active.trace(self.places.trace());
+            vitals = self.vitals(&living, active);
+        }
+        self.signs.see(vitals);
         if limits.processes.is_some_and(|most| living.len() > most as usize) {
             return Some(LimitKind::Processes);
         }
         if limits.memory.is_some_and(|most| resident(&living) > most) {
             return Some(LimitKind::Memory);
         }
-        if limits.silence.is_some_and(|most| self.idle_for(&living, active) > most) {
+        if vitals.liveness(limits.silence) == Liveness::Stalled {
             return Some(LimitKind::Silence);
         }
-        if let Some(most) = limits.disk
-            && Instant::now() >= *disk_due
-        {
-            let begun = Instant::now();
-            let used = disk_use(&self.folders, most);
-            *disk_due = Instant::now() + DISK_LOOK.max(begun.elapsed() * DISK_REST);
-            if used > most {
-                return Some(LimitKind::Disk);
-            }
-        }
-        None
+        is_full.then_some(LimitKind::Disk)
     }
 
-    /// How long it has been since it printed, read or calculated.
-    fn idle_for(&self, living: &BTreeMap<i32, ProcessStat>, active: &mut Active) -> Duration {
+    /// Says whether they take more of the disk than allowed.
+    fn look_at_files(&self, active: &mut Active) -> bool {
+        let begun = Instant::now();
+        let mut is_full = false;
+        if let Some(most) = self.limits.disk {
+            is_full = self.places.bytes(most) > most;
+        }
+        if self.limits.silence.is_some() || self.is_shown {
+            active.trace(self.places.trace());
+        }
+        active.files_due = Instant::now() + FILES_LOOK.max(begun.elapsed() * FILES_REST);
+        is_full
+    }
+
+    /// The signs now.
+    fn vitals(&self, living: &BTreeMap<i32, ProcessStat>, active: &mut Active) -> Vitals {
         let moved = self.moved.load(Ordering::Relaxed);
+        if moved != active.moved {
+            (active.bytes_at, active.moved) = (Instant::now(), moved);
+        }
         let ticks: u64 = living.values().map(|found| found.used_ticks).sum();
-        let idle = active.at.elapsed();
+        let idle = active.cpu_at.elapsed();
         let used = u128::from(ticks.saturating_sub(active.ticks)) * 1_000
             / u128::from(rustix::param::clock_ticks_per_second().max(1));
         // The sum falls when a process ends that nobody waited for; what is left is the new beginning.
-        if moved != active.moved || ticks < active.ticks || used * 100 > idle.as_millis() * IDLE_PERCENT {
-            *active = Active { at: Instant::now(), moved, ticks };
-            return Duration::ZERO;
+        if ticks < active.ticks || used * 100 > idle.as_millis() * IDLE_PERCENT {
+            (active.cpu_at, active.ticks) = (Instant::now(), ticks);
         }
-        idle
+        let seen = Vitals {
+            is_running: !living.is_empty(),
+            bytes_secs: active.bytes_at.elapsed().as_secs(),
+            cpu_secs: active.cpu_at.elapsed().as_secs(),
+            files_secs: active.trace.map(|_| active.files_at.elapsed().as_secs()),
+            ..Vitals::default()
+        };
+        self.signs.said().beside(seen)
     }
 }
 
@@ -140,47 +191,4 @@ fn resident(living: &BTreeMap<i32, ProcessStat>) -> u64 {
         shared = shared.max(with_others);
     }
     (own + shared) * page
-}
-
-/// Bytes that the files below some folders take on the disk, without following links; stops counting beyond `enough`.
-fn disk_use(folders: &[PathBuf], enough: u64) -> u64 {
-    let mut linked = BTreeSet::new();
-    let mut count = Count { bytes: 0, files: 0, enough };
-    for folder in folders {
-        count.folder(folder, &mut linked);
-    }
-    count.bytes
-}
-
-struct Count {
-    bytes: u64,
-    files: u64,
-    enough: u64,
-}
-
-impl Count {
-    fn folder(&mut self, folder: &Path, linked: &mut BTreeSet<(u64, u64)>) {
-        let mut waiting = vec![folder.to_owned()];
-        while let Some(folder) = waiting.pop() {
-            let Ok(entries) = fs::read_dir(&folder) else { continue };
-            for entry in entries.flatten() {
-                let Ok(found) = entry.metadata() else { continue };
-                if found.is_dir() {
-                    waiting.push(entry.path());
-                } else if found.nlink() > 1 && !linked.insert((found.dev(), found.ino())) {
-                    continue;
-                }
-                // The unit of st_blocks is 512 bytes (stat(2)).
-                self.bytes += found.blocks() * 512;
-                self.files += 1;
-                if self.bytes > self.enough {
-                    return;
-                }
-                if self.files > MOST_FILES {
-                    self.bytes = u64::MAX;
-                    return;
-                }
-            }
-        }
-    }
 }

@@ -1,7 +1,8 @@
 //! The rows of one run, folded from its events: what every store keeps beside the log and can make again.
 
 use crate::domain::event::{Event, Recorded};
-use crate::domain::projection::{ArtifactRow, AttemptRow, RunRow};
+use crate::domain::id::EventSeq;
+use crate::domain::projection::{ArtifactRow, AttemptRow, PoolNews, RunRow, UsageRow};
 use crate::domain::run::Unfoldable;
 
 /// Everything that is projected from one run.
@@ -13,6 +14,10 @@ pub struct Rows {
     pub attempts: Vec<AttemptRow>,
     /// Its artifacts, oldest first.
     pub artifacts: Vec<ArtifactRow>,
+    /// What its agents used, oldest first.
+    pub usage: Vec<UsageRow>,
+    /// What it says of pools, oldest first. The newest word of all runs counts.
+    pub pools: Vec<(EventSeq, PoolNews)>,
 }
 
 impl Rows {
@@ -22,18 +27,23 @@ impl Rows {
     /// [`Unfoldable::NotBorn`] when that is not its creation.
     pub fn birth(first: &Recorded) -> Result<Self, Unfoldable> {
         let run = run_birth(first)?;
-        Ok(Self { run, attempts: Vec::new(), artifacts: Vec::new() })
+        Ok(Self { run, attempts: Vec::new(), artifacts: Vec::new(), usage: Vec::new(), pools: Vec::new() })
     }
 
     /// Takes one more event in.
     pub fn apply(&mut self, recorded: &Recorded) {
         self.run.apply(recorded);
         self.attempts.extend(AttemptRow::birth(recorded));
+        self.usage.extend(UsageRow::birth(recorded, &self.run.repo));
         if let Event::AttemptEnded(body) = &recorded.event
             && let Some(attempt) = self.attempts.iter_mut().rev().find(|attempt| attempt.no == body.attempt)
         {
             attempt.apply(recorded);
+            if let Some(usage) = self.usage.iter_mut().rev().find(|usage| usage.seq == attempt.seq) {
+                usage.apply(recorded);
+            }
         }
+        self.pools.extend(PoolNews::of(recorded).map(|news| (recorded.seq, news)));
         self.artifacts.extend(ArtifactRow::of(recorded));
     }
 }

@@ -44,6 +44,11 @@ impl MemoryStore {
         // Every change below is made after all that can fail, so a panic elsewhere leaves no half of one behind.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Shows the rows of every run.
+    pub(super) fn rows(&self, visit: impl FnMut(&Rows)) {
+        self.lock().rows.values().for_each(visit);
+    }
 }
 
 impl Inner {

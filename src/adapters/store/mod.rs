@@ -7,6 +7,7 @@ pub mod chain;
 pub mod fold;
 pub mod lease;
 pub mod memory;
+mod memory_ledger;
 pub mod owner;
 pub mod sqlite;
 

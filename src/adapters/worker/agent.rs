@@ -145,9 +145,15 @@ pub trait Protocol: Send {
     /// Never panics, whatever the bytes; called on the task that reads, so it must be quick.
     fn line(&mut self, line: &[u8], signals: &mut Vec<AgentSignal>);
 
+    /// Adds what stands in no line, such as use that was not told before the end.
+    ///
+    /// Called once after the last line, before [`Self::judge`], however the program ended. May block for some milliseconds.
+    fn settle(&mut self, _signals: &mut Vec<AgentSignal>) {}
+
     /// Says what its end means. A success needs the protocol's own closing event and no error after the last recovery.
     ///
-    /// Called once, after the last line, and only when the program was not ended from outside.
+    /// Called once, after the last line, and only when the program was not ended from outside. One that said its end and had to be
+    /// ended because it stayed counts as one that exited with code 0.
     fn judge(&mut self, exit: &Exit<'_>) -> Judgement;
 }
 

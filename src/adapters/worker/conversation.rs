@@ -1,8 +1,12 @@
 //! Runs an agent that prints its protocol line by line: start, signals, end, report.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::agent::{Exit, Launch, Protocol, Stage};
+use super::attendance::attend;
+use super::ending::{is_judged, meaning};
+use super::pulse::clean;
 use super::recorder::{Recorder, exhausted};
 use crate::adapters::process::group::{Ending, GRACE, GroupOrder, GroupReport};
 use crate::adapters::process::lines::LineSink;
@@ -10,7 +14,6 @@ use crate::domain::agent::class::{Judgement, OutcomeClass, Trouble};
 use crate::domain::agent::quota::Pool;
 use crate::domain::agent::record::AgentRecord;
 use crate::domain::agent::signal::cut;
-use crate::domain::confine::LimitKind;
 use crate::domain::evidence::{AttemptEvidence, AttemptOutcome, LogRef};
 use crate::domain::signal;
 use crate::domain::spec::agent_name;
@@ -28,29 +31,46 @@ pub async fn converse(
     let recorder = Recorder::new(stage);
     let protocol = Arc::new(Mutex::new(protocol));
     let (read, heard) = (Arc::clone(&protocol), recorder.clone());
+    let signals = Mutex::new(Vec::new());
     let sink: LineSink = Arc::new(move |line: &[u8]| {
-        let mut signals = Vec::new();
+        let mut signals = signals.lock().unwrap_or_else(PoisonError::into_inner);
         read.lock().unwrap_or_else(PoisonError::into_inner).line(line, &mut signals);
         heard.take(&signals);
+        signals.clear();
     });
-    let order = group_order(stage, launch, Some(sink));
-    let report = stage
-        .supervisor
-        .run(&order, &|process| stage.listener.started(process), recorder.halt_token())
+    let mut order = group_order(stage, launch, Some(sink));
+    order.signs = Some(recorder.signs().clone());
+    let started = |process| stage.listener.started(process);
+    let work = stage.supervisor.run(&order, &started, recorder.halt_token());
+    let report = attend(stage, &recorder, work)
         .await
         .map_err(|refused| WorkerError::Unavailable(refused.to_string()))?;
+    let mut late = Vec::new();
+    protocol.lock().unwrap_or_else(PoisonError::into_inner).settle(&mut late);
+    recorder.take(&late);
     if let Some(session) = recorder.new_session() {
         stage.listener.session(&session);
     }
-    let tail = tail(&report);
-    let exit = Exit { code: report.exit_code, signal: report.signal, tail: &tail };
-    let judgement = protocol.lock().unwrap_or_else(PoisonError::into_inner).judge(&exit);
+    let heard = recorder.heard();
+    let judgement = if is_judged(&report, &heard) {
+        let tail = tail(&report);
+        let is_alone = matches!(report.ending, Ending::Exited(_) | Ending::Signalled(_));
+        let (code, signal) = if is_alone { (report.exit_code, report.signal) } else { (Some(0), None) };
+        protocol.lock().unwrap_or_else(PoisonError::into_inner).judge(&Exit { code, signal, tail: &tail })
+    } else {
+        Judgement::trouble(Trouble::Protocol, "it was ended before it said how it ends")
+    };
     self::report(stage, &recorder, report, judgement).await
 }
 
-/// The order to run the stage's program.
+/// The order to run the stage's program. Who calls it without [`converse`] sets its `signs` to those of the recorder, and runs it
+/// within [`attend`].
 pub fn group_order(stage: &Stage<'_>, launch: Launch, lines: Option<LineSink>) -> GroupOrder {
     let order = stage.order;
+    let mut limits = order.limits;
+    if let Some(secs) = order.allowance.secs {
+        limits.wall = limits.wall.min(Duration::from_secs(secs));
+    }
     let mut readable = stage.installed.folders.clone();
     readable.extend(launch.readable);
     GroupOrder {
@@ -63,19 +83,21 @@ pub fn group_order(stage: &Stage<'_>, launch: Launch, lines: Option<LineSink>) -
         runtime: stage.runtime.clone(),
         readable,
         confinement: order.confinement,
-        limits: order.limits,
+        limits,
         grace: GRACE,
         log: Some(stage.artifacts.absolute(&log_path(stage))),
         lines,
         sink: None,
+        signs: None,
     }
 }
 
-fn log_path(stage: &Stage<'_>) -> String {
+pub(super) fn log_path(stage: &Stage<'_>) -> String {
     format!("{}/attempt-{}.log", stage.order.run, stage.order.attempt)
 }
 
-/// What came of it. `judgement` counts only when the program ended by itself; a halt of ours counts before it.
+/// What came of it. `judgement` counts only when the program ended by itself, or stayed after it had said its end
+/// ([`Recorder::leave`]); a halt of ours counts before it.
 ///
 /// # Errors
 /// None at present; kept for what may fail while the report is put together.
@@ -86,22 +108,24 @@ pub async fn report(
     judgement: Judgement,
 ) -> Result<WorkReport, WorkerError> {
     let heard = recorder.heard();
-    let (outcome, class, trouble, message) = meaning(&report, heard.halted, judgement, stage);
+    let redactor = stage.supervisor.redactor();
+    let meaning = meaning(&report, &heard, judgement, stage.order);
     let ran = !matches!(report.ending, Ending::CouldNotStart(_)) && report.log.is_some();
-    let mut record = AgentRecord::of(class, trouble);
+    let last_message = clean(redactor, &heard.last_message);
+    let mut record = AgentRecord::of(meaning.class, meaning.trouble);
     record.role = stage.order.role;
     record.identity = stage.installed.identity.clone();
     record.model = stage.model().map(str::to_owned);
     record.session = heard.session;
     record.usage = heard.usage;
     record.pool = pool(stage);
-    if class == OutcomeClass::Quota {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let now_ms = now.ok().and_then(|since| i64::try_from(since.as_millis()).ok()).unwrap_or_default();
-        record.exhausted =
-            record.pool.clone().map(|pool| exhausted(pool, heard.limited.unwrap_or_default(), now_ms));
+    if meaning.class == OutcomeClass::Quota {
+        let limited = heard.limited.unwrap_or_default();
+        record.exhausted = record.pool.clone().map(|pool| exhausted(pool, limited));
     }
-    record.last_words = cut(&heard.last_message);
+    record.last_words = cut(&last_message);
+    let is_by_itself = matches!(report.ending, Ending::Exited(_) | Ending::Signalled(_));
+    record.vitals = report.vitals.filter(|_| ran && !is_by_itself);
     let evidence = AttemptEvidence {
         exit_code: report.exit_code.filter(|_| ran),
         signal: report.signal.filter(|_| ran),
@@ -114,10 +138,10 @@ pub async fn report(
             bytes: log.bytes,
             truncated: log.truncated,
         }),
-        message,
+        message: one_line(&clean(redactor, &meaning.message)),
         tier: ran.then_some(report.tier),
         limit: match report.ending {
-            Ending::OverLimit(kind) => Some(kind),
+            Ending::OverLimit(kind) if meaning.outcome == AttemptOutcome::OverLimit => Some(kind),
             _ => None,
         },
         signals: None,
@@ -125,7 +149,12 @@ pub async fn report(
     };
     let read = move || signal::read(&String::from_utf8_lossy(&report.output.bytes));
     let signals = tokio::task::spawn_blocking(read).await.unwrap_or_default();
-    Ok(WorkReport { outcome, evidence, signals, last_message: heard.last_message })
+    Ok(WorkReport { outcome: meaning.outcome, evidence, signals, last_message })
+}
+
+/// A message for people, without line breaks and cut.
+fn one_line(text: &str) -> String {
+    cut(text.split_whitespace().collect::<Vec<_>>().join(" ").as_str())
 }
 
 /// The credential of a start.
@@ -137,41 +166,4 @@ fn tail(report: &GroupReport) -> String {
     let bytes = &report.output.bytes;
     String::from_utf8_lossy(bytes.get(bytes.len().saturating_sub(8 * 1024)..).unwrap_or_default())
         .into_owned()
-}
-
-/// What an ending is called, and one line about it.
-fn meaning(
-    report: &GroupReport,
-    halted: Option<Judgement>,
-    judgement: Judgement,
-    stage: &Stage<'_>,
-) -> (AttemptOutcome, OutcomeClass, Option<Trouble>, String) {
-    let killed = |outcome, message: String| (outcome, OutcomeClass::Killed, None, message);
-    match (&report.ending, halted) {
-        (Ending::CouldNotStart(why), _) => {
-            let message = format!("the agent could not be started: {why}");
-            (AttemptOutcome::CouldNotStart, OutcomeClass::AgentError, Some(Trouble::Usage), message)
-        }
-        (Ending::Stopped, Some(halt)) => (halt.outcome(), halt.class(), halt.trouble, halt.message),
-        (Ending::Stopped, None) => {
-            killed(AttemptOutcome::Stopped, "the agent was stopped by order".to_owned())
-        }
-        (Ending::TimedOut, _) => {
-            let message =
-                format!("the agent was ended at its limit of {} s", stage.order.limits.wall.as_secs());
-            (AttemptOutcome::TimedOut, OutcomeClass::TimedOut, None, message)
-        }
-        (Ending::OverLimit(kind), _) => {
-            let message = format!("the agent was ended because it {}", kind.words());
-            let class =
-                if *kind == LimitKind::Silence { OutcomeClass::TimedOut } else { OutcomeClass::Killed };
-            (AttemptOutcome::OverLimit, class, None, message)
-        }
-        (Ending::Signalled(signal), _) => {
-            killed(AttemptOutcome::Failed, format!("signal {signal} ended the agent"))
-        }
-        (Ending::Exited(_), _) => {
-            (judgement.outcome(), judgement.class(), judgement.trouble, judgement.message)
-        }
-    }
 }

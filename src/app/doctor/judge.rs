@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::report::{Finding, Severity};
+use crate::domain::agent::known::{KnownAgent, numbers};
 use crate::domain::confine::{Confinement, SandboxMode, Tier};
 use crate::domain::time::Timestamp;
 use crate::ports::probe::{Reach, SandboxFacts, Version};
@@ -104,24 +105,15 @@ pub fn room(name: &str, place: &Path, free: u64) -> Finding {
 
 /// The command that brings a program.
 pub fn install(program: &str) -> String {
+    if let Some(agent) = KnownAgent::of(program) {
+        return agent.install.to_owned();
+    }
     match program {
         "sh" => "sudo apt-get install -y dash".to_owned(),
-        "codex" => "npm install -g @openai/codex".to_owned(),
-        "claude" => "npm install -g @anthropic-ai/claude-code".to_owned(),
-        "opencode" => "npm install -g opencode-ai".to_owned(),
-        "aider" => "pipx install aider-chat".to_owned(),
         "node" => "sudo apt-get install -y nodejs".to_owned(),
         "go" => "sudo apt-get install -y golang-go".to_owned(),
         "bun" | "pnpm" | "yarn" => format!("npm install -g {program}"),
         "poetry" | "hatch" | "uv" | "tox" | "rye" => format!("pipx install {program}"),
         other => format!("sudo apt-get install -y {other}"),
     }
-}
-
-/// The first dotted number in a line: `git version 2.47.3` is 2, 47, 3.
-pub fn numbers(line: &str) -> Option<Vec<u64>> {
-    let mut words = line.split(|c: char| !c.is_ascii_digit() && c != '.');
-    let dotted = |word: &&str| word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit());
-    let word = words.find(dotted)?;
-    word.trim_end_matches('.').split('.').map(|part| part.parse().ok()).collect()
 }

@@ -9,7 +9,6 @@ use crate::app::App;
 use crate::domain::id::{EventSeq, RunId};
 use crate::domain::state::State;
 use crate::domain::time::Timestamp;
-use crate::ports::probe::Tool;
 use crate::ports::store::RunQuery;
 
 /// How long after its end a run's workspace is called stale: what `gc` removes without being asked for younger ones.
@@ -59,7 +58,7 @@ impl App {
         look.clock();
         look.sandbox();
         look.modes();
-        look.agents(order.requires(Requirement::Codex));
+        look.agents(order.requires(Requirement::Codex)).await;
         look.hidden_home();
         look.stale_workspaces();
         if order.requires(Requirement::GithubLogin) {
@@ -145,7 +144,7 @@ impl<'a> Look<'a> {
 
     fn git(&mut self) {
         self.program("git");
-        let asked = self.app.ports.probe.versions(&[Tool { name: "git", variable: None }]);
+        let asked = self.app.ports.probe.versions(&["git"]);
         if let Some(finding) = asked.first().and_then(judge::git) {
             self.report.add(finding);
         }

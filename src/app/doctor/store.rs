@@ -1,8 +1,8 @@
 //! The look at the store: its library, its settings, its pages.
 
-use super::judge::numbers;
 use super::machine::Look;
 use super::report::{Finding, Severity};
+use crate::domain::agent::known::numbers;
 
 /// The oldest SQLite that is used: 3.51.3 mended a fault by which a reset of the write-ahead log could lose committed pages
 /// when two processes wrote.

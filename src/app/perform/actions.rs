@@ -18,13 +18,13 @@ pub(super) async fn actions(work: &Work<'_>) -> Result<Done, AppError> {
         workspace: work.app.ports.workspace.path(&spec.repo, &work.run.id),
         copy: pending.request.copy.clone(),
         sha256: pending.request.sha256.clone(),
-        protected: vec![super::agent::PLAN_FILE.to_owned(), spec.policy.pipeline.clone()],
+        protected: vec![super::PLAN_FILE.to_owned(), spec.policy.pipeline.clone()],
         command_mode: spec.policy.command_mode,
         confinement: spec.policy.agent_confinement(),
         limits: spec.limits.of_check(),
     };
     // Whatever an action writes is judged like what the agent writes.
-    let guard = super::agent::guard_order(work.run, work.attempt, spec.policy.sandbox);
+    let guard = super::turn::guard_order(work, super::agent::scope_of(work.run, spec.policy.sandbox));
     work.begin_phase(&guard).await?;
     let started = |process| work.note_process(process);
     let ran = work.app.ports.actions.run(&order, &started, &work.hold.stop).await;

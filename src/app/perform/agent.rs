@@ -1,86 +1,24 @@
 //! Running the agent, and taking home what it did.
 
+use super::turn::{self, Turn, Turned};
 use super::{Detail, Done, Work};
-use crate::app::{AppError, prompt};
+use crate::app::AppError;
 use crate::crash_point;
 use crate::domain::action::{ActionsReport, ActionsRequest, needs_person};
-use crate::domain::agent::budget::Allowance;
-use crate::domain::agent::role::Role;
-use crate::domain::command::{ActionsFound, Command, Flow, StepOutcome};
+use crate::domain::agent::class::OutcomeClass;
+use crate::domain::agent::role::{Choice, Role};
+use crate::domain::command::{ActionsFound, Flow, StepOutcome};
 use crate::domain::confine::SandboxMode;
 use crate::domain::evidence::{AttemptOutcome, Change};
-use crate::domain::guard::{Breach, GuardReport, Scope, Violation};
-use crate::domain::id::{AttemptNo, CommitSha};
+use crate::domain::guard::Scope;
 use crate::domain::run::Run;
-use crate::domain::spec::agent_name;
 use crate::domain::state::State;
-use crate::ports::worker::{WorkOrder, WorkReport};
-use crate::ports::workspace::{CaptureOrder, GuardOrder, WorkspaceError};
-
-/// The plan a phase of exploring may write.
-pub(crate) const PLAN_FILE: &str = "PLAN.md";
+use crate::ports::worker::WorkReport;
+use crate::ports::workspace::CaptureOrder;
 
 pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
-    let mut confinement = work.run.spec.policy.agent_confinement();
-    let (agent, text, extra_args, flow) = match work.detail {
-        Detail::Agent { agent, prompt, extra_args, sandbox, flow } => {
-            confinement.mode = sandbox.unwrap_or(confinement.mode);
-            (agent.clone(), prompt::guarded(work.run, prompt)?, extra_args.clone(), *flow)
-        }
-        Detail::Unattended | Detail::Checks { .. } | Detail::OrderedPush { .. } => {
-            (None, prompt::for_attempt(work.run)?, Vec::new(), Flow::Unattended)
-        }
-    };
-    let agent = agent.or_else(|| work.run.spec.agent.clone()).ok_or_else(|| {
-        AppError::Invalid("no agent is named: neither this step nor the run says which one to use".to_owned())
-    })?;
-    keep_prompt(work, &text)?;
-    make_sure_of_workspace(work).await?;
-    let order = WorkOrder {
-        run: work.run.id.clone(),
-        attempt: work.attempt,
-        role: Role::Build,
-        agent,
-        model: None,
-        extra_args,
-        workspace: work.app.ports.workspace.path(&work.run.spec.repo, &work.run.id),
-        prompt: text,
-        output_schema: None,
-        resume: None,
-        confinement,
-        limits: work.run.spec.limits.of_attempt(),
-        allowance: Allowance::default(),
-    };
-    let guard = guard_order(work.run, work.attempt, confinement.mode);
-    let ports = &work.app.ports;
-    match work.begin_phase(&guard).await {
-        // Something is in its place that is no workspace, such as a link.
-        Err(AppError::Workspace(WorkspaceError::Missing(_))) => {
-            make_workspace_again(work).await?;
-            work.begin_phase(&guard).await?;
-        }
-        begun => begun?,
-    }
-    let before = remote_head(work).await;
-    let started = |process| work.note_process(process);
-    let ran = ports.worker.run(&order, &started, &work.hold.stop).await;
-    crash_point::pass("agent_ended");
-    let judged = ports.workspace.end_phase(&guard).await;
-    crash_point::pass("phase_judged");
-    let pushed = pushed_meanwhile(work, before, remote_head(work).await);
-    let was_pushed = pushed.is_some();
-    let (mut found, trouble) = match judged {
-        Ok(found) => (found, None),
-        Err(err) => (GuardReport::clean(guard.scope), Some(err)),
-    };
-    if let Some(pushed) = pushed {
-        found = GuardReport::of(found.scope, found.violations.into_iter().chain([pushed]).collect());
-    }
-    work.note_own(found).await?;
-    crash_point::pass("phase_ended");
-    let mut report = ran?;
-    report.evidence.signals = Some(Box::new(std::mem::take(&mut report.signals)));
-    report.evidence.worker = agent_name(&order.agent).to_owned();
+    let (turn, flow) = ordered(work)?;
+    let Turned { mut report, trouble, was_pushed } = turn::turn(work, turn).await?;
     if let Some(err) = trouble {
         return Ok(unjudged(report, &err.into(), was_pushed, flow));
     }
@@ -95,8 +33,60 @@ pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
         | AttemptOutcome::Stopped => None,
     };
     crash_point::pass("change_captured");
+    // Only the tree can say that nothing was done.
+    if let Some(record) = report.evidence.agent.as_deref_mut()
+        && record.class == OutcomeClass::Succeeded
+        && change.is_none()
+    {
+        record.class = OutcomeClass::NoOp;
+    }
     let outcome = StepOutcome::AgentEnded { outcome: report.outcome, change, actions, flow };
     Ok(Done::with(report.evidence, outcome))
+}
+
+/// What the agent is to do, and who moves the run on afterwards.
+fn ordered(work: &Work<'_>) -> Result<(Turn, Flow), AppError> {
+    let run = work.run;
+    let mut confinement = run.spec.policy.agent_confinement();
+    let (role, choice, prompt, extra_args, flow) = match work.detail {
+        Detail::Agent { agent, role, model, prompt, extra_args, sandbox, flow } => {
+            confinement.mode = sandbox.unwrap_or(confinement.mode);
+            let choice = match agent {
+                Some(_) => Choice { agent: agent.clone(), model: model.clone() },
+                None => {
+                    let own = run.spec.choice(*role);
+                    Choice { model: model.clone().or(own.model), ..own }
+                }
+            };
+            let prompt = work.app.settings.prompts.guarded(run, prompt)?;
+            (*role, choice, prompt, extra_args.clone(), *flow)
+        }
+        Detail::Unattended | Detail::Checks { .. } | Detail::OrderedPush { .. } => {
+            let role = role_of(run);
+            let plan = super::plan::plan_of(work);
+            let prompt = work.app.settings.prompts.for_attempt(run, plan.as_deref())?;
+            (role, run.spec.choice(role), prompt, Vec::new(), Flow::Unattended)
+        }
+    };
+    let agent = choice.agent.ok_or_else(|| {
+        AppError::Invalid("no agent is named: neither this step nor the run says which one to use".to_owned())
+    })?;
+    let scope = if role.writes() { scope_of(run, confinement.mode) } else { Scope::Nothing };
+    Ok((Turn { role, agent, model: choice.model, extra_args, prompt, confinement, scope }, flow))
+}
+
+/// Repairs that did not help go to the role `debug`, where that is given to somebody.
+pub(super) fn role_of(run: &Run) -> Role {
+    if run.fix_rounds > 1 && run.spec.roles.contains_key(&Role::Debug) { Role::Debug } else { Role::Build }
+}
+
+/// What a phase of the run may write: while exploring the plan only, and nothing when the sandbox is to be read only.
+pub(super) fn scope_of(run: &Run, mode: SandboxMode) -> Scope {
+    match (mode, run.state) {
+        (SandboxMode::ReadOnly, _) => Scope::Nothing,
+        (_, State::Discovery) => Scope::Plan,
+        _ => Scope::Build,
+    }
 }
 
 /// What came of a phase that cannot be judged, such as one that left no workspace: nothing is taken from it, and what the agent
@@ -110,49 +100,6 @@ fn unjudged(report: WorkReport, err: &AppError, was_pushed: bool, flow: Flow) ->
     let failed = super::failed(err);
     evidence.message = failed.evidence.message;
     Done::with(evidence, failed.outcome)
-}
-
-/// What the phase of a run may write: while exploring the plan only, and nothing when the sandbox is to be read only.
-pub(super) fn guard_order(run: &Run, attempt: AttemptNo, mode: SandboxMode) -> GuardOrder {
-    let policy = &run.spec.policy;
-    let scope = match (mode, run.state) {
-        (SandboxMode::ReadOnly, _) => Scope::Nothing,
-        (_, State::Discovery) => Scope::Plan,
-        _ => Scope::Build,
-    };
-    GuardOrder {
-        run: run.id.clone(),
-        attempt,
-        repo: run.spec.repo.clone(),
-        scope,
-        plan: PLAN_FILE.to_owned(),
-        contract: policy.pipeline.clone(),
-        protect: policy.protect.clone(),
-        unprotect: policy.unprotect.clone(),
-    }
-}
-
-/// Where the run's branch stands at the remote; the outer `None` when the remote does not answer.
-async fn remote_head(work: &Work<'_>) -> Option<Option<CommitSha>> {
-    let spec = &work.run.spec;
-    match work.app.ports.forge.branch_head(spec, &spec.head_branch).await {
-        Ok(head) => Some(head),
-        Err(err) => {
-            tracing::debug!(run = %work.run.id, error = %err, "the remote was not asked about pushes");
-            None
-        }
-    }
-}
-
-/// The engine alone pushes, and never while an agent works: what moved the branch meanwhile had the agent's hands on it.
-fn pushed_meanwhile(
-    work: &Work<'_>,
-    before: Option<Option<CommitSha>>,
-    after: Option<Option<CommitSha>>,
-) -> Option<Violation> {
-    let (before, after) = (before?, after?);
-    (before != after)
-        .then(|| Violation { path: work.run.spec.head_branch.to_string(), breach: Breach::Pushed })
 }
 
 /// Takes a file with action requests out of the workspace, and keeps a copy whatever becomes of it.
@@ -186,42 +133,6 @@ async fn take_actions(work: &Work<'_>) -> Result<Option<ActionsFound>, AppError>
             Ok(Some(ActionsFound::Request(request)))
         }
     }
-}
-
-/// Makes a workspace that somebody deleted again, on the same base and with what was captured last in it.
-async fn make_sure_of_workspace(work: &Work<'_>) -> Result<(), AppError> {
-    let ports = &work.app.ports;
-    if ports.probe.exists(&ports.workspace.path(&work.run.spec.repo, &work.run.id)) {
-        return Ok(());
-    }
-    make_workspace_again(work).await
-}
-
-async fn make_workspace_again(work: &Work<'_>) -> Result<(), AppError> {
-    let ports = &work.app.ports;
-    let (run, Some(prepared)) = (work.run, &work.run.prepared) else { return Ok(()) };
-    tracing::warn!(run = %run.id, "the workspace is gone and is made again");
-    let again = ports.workspace.prepare(&run.id, &run.spec).await?;
-    if again.base_sha == prepared.base_sha {
-        return Ok(());
-    }
-    Err(AppError::Invalid(format!(
-        "the workspace was deleted, and what it was built on ({}) is not known here any more",
-        prepared.base_sha.short()
-    )))
-}
-
-fn keep_prompt(work: &Work<'_>, text: &str) -> Result<(), AppError> {
-    let name = format!("attempt-{}-prompt.md", work.attempt);
-    let file = work.app.ports.artifacts.write(&work.run.id, &name, text.as_bytes())?;
-    let command = Command::RegisterArtifact {
-        kind: "prompt".to_owned(),
-        path: file.path,
-        sha256: file.sha256,
-        bytes: file.bytes,
-    };
-    work.app.execute(&work.run.id, &command, &work.hold.by(work.actor))?;
-    Ok(())
 }
 
 fn commit_message(run: &Run) -> String {

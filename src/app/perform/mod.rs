@@ -1,6 +1,7 @@
 //! Carrying out one step: an intent in the log before it, an outcome after it, one file per kind of effect.
 
 mod actions;
+mod admission;
 mod agent;
 mod backoff;
 mod checks;
@@ -8,15 +9,20 @@ mod plan;
 mod prepare;
 mod publish;
 mod request;
+mod turn;
 
-pub(crate) use agent::PLAN_FILE;
+/// The plan a phase of exploring may write.
+pub(crate) const PLAN_FILE: &str = "PLAN.md";
 
+use self::admission::Admission;
 use super::execute::Executed;
 use super::gate::Issued;
 use super::hold::Hold;
 use super::{App, AppError};
 use crate::crash_point;
 use crate::domain::actor::Actor;
+use crate::domain::agent::budget::Allowance;
+use crate::domain::agent::role::Role;
 use crate::domain::command::{Command, Failure, Flow, StepOutcome};
 use crate::domain::confine::SandboxMode;
 use crate::domain::event::Event;
@@ -45,8 +51,12 @@ pub enum Detail {
     Unattended,
     /// An agent step by hand.
     Agent {
-        /// The agent; `None` takes the run's.
+        /// The agent; `None` takes the run's for the role.
         agent: Option<String>,
+        /// What it is used for.
+        role: Role,
+        /// Its model; `None` takes the run's for the role.
+        model: Option<String>,
         /// What it is asked.
         prompt: String,
         /// Arguments after the agent's own.
@@ -83,6 +93,8 @@ struct Work<'a> {
     attempt: AttemptNo,
     actor: &'a Actor,
     detail: &'a Detail,
+    /// What its agent may use.
+    allowance: Allowance,
 }
 
 /// What came of it, with the token that must reach the operator once the outcome is recorded.
@@ -148,9 +160,15 @@ impl App {
     /// [`AppError::Refused`] when the step makes no sense now, or the store's; a step that fails is no error.
     pub async fn perform(&self, hold: &Hold, order: &Order) -> Result<Executed, AppError> {
         let by = hold.by(&order.actor);
-        let start = Command::StartAttempt { step: order.step, generation: hold.generation() };
+        let admitted = match self.admit(hold, order)? {
+            Admission::Admitted(admitted) => admitted,
+            Admission::HeldBack(executed) => return Ok(*executed),
+        };
+        let reserved = admitted.reserved;
+        let start = Command::StartAttempt { step: order.step, generation: hold.generation(), reserved };
         let started = self.execute(hold.run(), &start, &by)?;
         crash_point::pass("attempt_started");
+        let allowance = self.confirmed(&started.run, &admitted)?;
         let work = Work {
             app: self,
             hold,
@@ -158,10 +176,13 @@ impl App {
             attempt: started.run.attempts,
             actor: &order.actor,
             detail: &order.detail,
+            allowance: allowance.unwrap_or_default(),
         };
         let done = match order.step {
+            // Another attempt took what was left between the question and the reservation: this one ends, and asks again.
+            _ if allowance.is_none() => Ok(Done::new(StepOutcome::Stopped)),
             Step::Prepare => prepare::prepare(&work).await,
-            Step::Plan => plan::plan(&work),
+            Step::Plan => plan::plan(&work).await,
             Step::Agent => agent::agent(&work).await,
             Step::Actions => actions::actions(&work).await,
             Step::Checks => checks::checks(&work).await,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::usage::{MoneySource, Usage};
+use super::usage::{MOST_CHARGED, MoneySource, Usage};
 
 /// Limits in four units; `None` is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -103,6 +103,18 @@ impl Allowance {
         *self == Self::default()
     }
 
+    /// The same, with no number above [`MOST_CHARGED`].
+    #[must_use]
+    pub fn charged(&self) -> Self {
+        let most = |limit: Option<u64>| limit.map(|limit| limit.min(MOST_CHARGED));
+        Self {
+            tokens: most(self.tokens),
+            micros: most(self.micros),
+            secs: most(self.secs),
+            turns: self.turns,
+        }
+    }
+
     /// What is left after `spent`; 0 where it is used up.
     #[must_use]
     pub fn after(&self, spent: &Spent) -> Self {
@@ -111,6 +123,17 @@ impl Allowance {
             micros: self.micros.map(|limit| limit.saturating_sub(spent.micros)),
             secs: self.secs.map(|limit| limit.saturating_sub(spent.secs)),
             turns: self.turns.map(|limit| limit.saturating_sub(spent.turns)),
+        }
+    }
+
+    /// This one's limits, and the other's where it has none.
+    #[must_use]
+    pub fn or(&self, other: &Self) -> Self {
+        Self {
+            tokens: self.tokens.or(other.tokens),
+            micros: self.micros.or(other.micros),
+            secs: self.secs.or(other.secs),
+            turns: self.turns.or(other.turns),
         }
     }
 
@@ -155,6 +178,18 @@ impl Allowance {
         let limit = self.turns.filter(|limit| spent.turns >= *limit)?;
         Some(format!("{} of {limit} turns", spent.turns))
     }
+}
+
+/// The millionths of a dollar in a decimal text such as `1.25`, exactly; `None` when it is no sum, or is finer than a millionth.
+pub fn micros(text: &str) -> Option<u64> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let is_plain = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let part = if part.len() > 1 { part.trim_end_matches('0') } else { part };
+    if !is_plain(whole) || part.len() > 6 || !(part.is_empty() || is_plain(part)) {
+        return None;
+    }
+    let part: u64 = format!("{part:0<6}").parse().ok()?;
+    whole.parse::<u64>().ok()?.checked_mul(1_000_000)?.checked_add(part)
 }
 
 /// A sum for people, in dollars with four digits: `0.0123`.

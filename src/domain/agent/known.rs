@@ -11,6 +11,19 @@ pub struct KnownAgent {
     pub safe: Option<(&'static [u64], &'static str)>,
     /// The command that installs the newest one.
     pub install: &'static str,
+    /// When it says what it cost, where no price of the operator's decides.
+    pub cost: CostReport,
+}
+
+/// When a program says what it cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CostReport {
+    /// Never, or not in a form that can be trusted to be there.
+    Never,
+    /// With its last words.
+    AtEnd,
+    /// With each step.
+    EachStep,
 }
 
 /// All of them, in the order they are listed.
@@ -20,24 +33,28 @@ pub const KNOWN: [KnownAgent; 4] = [
         variable: "AGENTPR_CODEX_BIN",
         safe: Some((&[0, 23, 0], "CVE-2025-61260: a repository's `.env` starts programs")),
         install: "npm install -g @openai/codex@latest",
+        cost: CostReport::Never,
     },
     KnownAgent {
         name: "opencode",
         variable: "AGENTPR_OPENCODE_BIN",
         safe: Some((&[1, 0, 216], "CVE-2026-22812: its server takes orders from any web page")),
         install: "npm install -g opencode-ai@latest",
+        cost: CostReport::EachStep,
     },
     KnownAgent {
         name: "claude",
         variable: "AGENTPR_CLAUDE_BIN",
         safe: Some((&[2, 1, 128], "before it, the read tool shows /proc/self/environ to the model")),
         install: "npm install -g @anthropic-ai/claude-code@latest",
+        cost: CostReport::AtEnd,
     },
     KnownAgent {
         name: "aider",
         variable: "AGENTPR_AIDER_BIN",
         safe: None,
         install: "pipx install aider-chat",
+        cost: CostReport::Never,
     },
 ];
 
@@ -58,9 +75,11 @@ impl KnownAgent {
     }
 }
 
-/// The first dotted number in a text: `[1, 2, 3]` of `tool 1.2.3-rc1`.
+/// The first dotted number in a text: `[1, 2, 3]` of `tool 1.2.3-rc1`. One with a part that is too large is none: what
+/// cannot be compared must not be called safe.
 pub fn numbers(told: &str) -> Option<Vec<u64>> {
-    told.split(|c: char| !(c.is_ascii_digit() || c == '.'))
-        .find(|part| part.contains('.') && part.starts_with(|c: char| c.is_ascii_digit()))
-        .map(|part| part.split('.').filter_map(|number| number.parse().ok()).collect())
+    let mut words = told.split(|c: char| !(c.is_ascii_digit() || c == '.'));
+    let is_dotted = |word: &&str| word.contains('.') && word.starts_with(|c: char| c.is_ascii_digit());
+    let word = words.find(is_dotted)?;
+    word.trim_end_matches('.').split('.').map(|part| part.parse().ok()).collect()
 }

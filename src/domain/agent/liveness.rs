@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::usage::Usage;
+use crate::domain::time::Timestamp;
+
 /// The signs, as they were seen at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Vitals {
@@ -41,13 +44,26 @@ pub enum Liveness {
 pub const QUIET: Duration = Duration::from_secs(20);
 
 /// A tool under way may be silent for this many times the limit: builds and tests are, and nobody calls them hung for it.
-pub const TOOL_FACTOR: u64 = 3;
+pub const TOOL_FACTOR: u32 = 3;
 
 impl Vitals {
     /// Seconds since the newest sign of any kind.
     pub fn idle_secs(&self) -> u64 {
         let files = self.files_secs.unwrap_or(u64::MAX);
         self.bytes_secs.min(self.cpu_secs).min(files)
+    }
+
+    /// The same signs `later`, when nothing was seen in between.
+    #[must_use]
+    pub fn after(&self, later: Duration) -> Self {
+        let secs = later.as_secs();
+        Self {
+            bytes_secs: self.bytes_secs.saturating_add(secs),
+            cpu_secs: self.cpu_secs.saturating_add(secs),
+            files_secs: self.files_secs.map(|age| age.saturating_add(secs)),
+            tool_secs: self.tool_secs.map(|age| age.saturating_add(secs)),
+            ..*self
+        }
     }
 
     /// What they mean, where `silence` is how long there may be no sign; `None` is for ever.
@@ -60,7 +76,7 @@ impl Vitals {
         }
         let idle = self.idle_secs();
         let factor = if self.tool_secs.is_some() { TOOL_FACTOR } else { 1 };
-        let is_over = silence.is_some_and(|most| idle > most.as_secs().saturating_mul(factor));
+        let is_over = silence.is_some_and(|most| Duration::from_secs(idle) > most.saturating_mul(factor));
         if is_over {
             Liveness::Stalled
         } else if self.says_it_waits {
@@ -93,5 +109,48 @@ impl Liveness {
             Self::Stalled => "stalled",
             Self::Dead => "dead",
         }
+    }
+}
+
+/// The state of a working attempt, as it is put beside its log every few seconds for others to read.
+///
+/// Never proof of anything and lost in a crash; an attempt that has ended keeps its last one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pulse {
+    /// When it was taken.
+    pub at: Timestamp,
+    /// The signs then.
+    pub vitals: Vitals,
+    /// What they meant then.
+    pub liveness: Liveness,
+    /// How long there may be no sign, in milliseconds; `None` is for ever.
+    #[serde(default)]
+    pub silence_ms: Option<u64>,
+    /// What it had used.
+    #[serde(default)]
+    pub usage: Usage,
+    /// The newest call or command, cut and without control characters; empty before the first.
+    #[serde(default)]
+    pub doing: String,
+    /// The number of its process.
+    #[serde(default)]
+    pub pid: Option<i32>,
+}
+
+impl Pulse {
+    /// A pulse of this moment.
+    pub fn new(at: Timestamp, vitals: Vitals, silence: Option<Duration>) -> Self {
+        let silence_ms = silence.map(|most| u64::try_from(most.as_millis()).unwrap_or(u64::MAX));
+        let liveness = vitals.liveness(silence);
+        Self { at, vitals, liveness, silence_ms, usage: Usage::default(), doing: String::new(), pid: None }
+    }
+
+    /// The signs at `now`, grown by the time since, and what they mean then.
+    ///
+    /// A pulse that is no longer written belongs to an engine that is gone, so that its signs only grow older; whether the process is
+    /// there is for the reader to look up.
+    pub fn now(&self, now: Timestamp) -> (Vitals, Liveness) {
+        let vitals = self.vitals.after(now.since(self.at));
+        (vitals, vitals.liveness(self.silence_ms.map(Duration::from_millis)))
     }
 }

@@ -39,6 +39,17 @@ pub struct Exhausted {
     /// When it is there again, as far as the provider said.
     #[serde(default)]
     pub reset_at: Option<Timestamp>,
+    /// The same as seconds from the end of the attempt, where the provider said it so.
+    #[serde(default)]
+    pub reset_secs: Option<u64>,
+}
+
+impl Exhausted {
+    /// When it is there again, told at `now`; a month ahead at most.
+    pub fn reset(&self, now: Timestamp) -> Option<Timestamp> {
+        let told = self.reset_at.or_else(|| self.reset_secs.map(|secs| now.plus(Duration::from_secs(secs))));
+        told.map(|reset| reset.min(now.plus(LONGEST_RESET)))
+    }
 }
 
 /// A run that waits for an allowance.
@@ -51,6 +62,9 @@ pub struct Parked {
     /// How many times in a row it has waited, this time included.
     pub times: u32,
 }
+
+/// A program's word on when an allowance is back counts up to this far ahead: the longest plans are by the month.
+const LONGEST_RESET: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
 /// Waited after a reset, for clocks that differ.
 const GRACE: Duration = Duration::from_secs(5);
@@ -71,7 +85,7 @@ pub const MOST_WAITS: u32 = 12;
 ///
 /// Each run gets its own place within [`SPREAD`], the same every time.
 pub fn until(exhausted: &Exhausted, run: &RunId, before: u32, now: Timestamp) -> Timestamp {
-    let reset = exhausted.reset_at.filter(|reset| *reset > now).unwrap_or_else(|| {
+    let reset = exhausted.reset(now).filter(|reset| *reset > now).unwrap_or_else(|| {
         let guess = FIRST_GUESS.saturating_mul(1 << before.min(8)).min(LONGEST_GUESS);
         now.plus(guess)
     });

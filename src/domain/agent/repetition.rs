@@ -29,6 +29,8 @@ pub struct Call {
     pub result: u64,
     /// Whether it failed by its own word.
     pub failed: bool,
+    /// Whether nothing came of it to tell one result from another: waiting answers nothing, and a search that finds nothing fails.
+    pub is_empty: bool,
 }
 
 /// What the calls so far look like.
@@ -59,8 +61,18 @@ impl Repetitions {
             self.calls.pop_front();
         }
         self.calls.push_back(call);
-        self.failures = if call.failed { self.failures + 1 } else { 0 };
-        let same = self.calls.iter().filter(|seen| **seen == call).count();
+        self.failures = match (call.failed, call.is_empty) {
+            (false, _) => 0,
+            (true, false) => self.failures + 1,
+            (true, true) => self.failures,
+        };
+        // An empty answer is the same as the last one whatever happened: between a wait and the next wait something else may be
+        // looked at that changes. So these count in a row only.
+        let same = if call.is_empty {
+            self.calls.iter().rev().take_while(|seen| **seen == call).count()
+        } else {
+            self.calls.iter().filter(|seen| **seen == call).count()
+        };
         let (cycle, rounds) = self.cycle();
         if same >= SAME {
             return Repetition::Repeated { what: format!("the same call with the same result {same} times") };

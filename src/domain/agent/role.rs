@@ -57,5 +57,17 @@ pub struct Choice {
     pub model: Option<String>,
 }
 
+/// Refuses a model's name that no agent could be given: it becomes an argument of the agent's program.
+///
+/// # Errors
+/// The rule it breaks.
+pub fn check_model(model: &str) -> Result<(), &'static str> {
+    let is_name = !model.is_empty()
+        && model.len() <= 200
+        && !model.starts_with('-')
+        && !model.contains(|c: char| c.is_whitespace() || c.is_control());
+    if is_name { Ok(()) } else { Err("a model's name has 1 to 200 bytes, no spaces, and no `-` first") }
+}
+
 /// The choices of a run, by role.
 pub type Roles = BTreeMap<Role, Choice>;

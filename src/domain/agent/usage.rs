@@ -4,7 +4,8 @@
 //! [`Reading`] says which; a [`Meter`] makes one sum of them. Money is in millionths of a US dollar, so that sums are exact.
 
 use std::collections::BTreeMap;
-use std::ops::AddAssign;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::{AddAssign, SubAssign};
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +26,23 @@ pub struct Tokens {
     pub reasoning: u64,
 }
 
+/// The largest number of anything that one attempt is charged: about 10^12. No attempt comes near it; a program that reports more is
+/// wrong, and sums over millions of its reports still fit.
+pub const MOST_CHARGED: u64 = 1 << 40;
+
 impl Tokens {
+    /// The same, with no number above [`MOST_CHARGED`].
+    #[must_use]
+    pub fn charged(&self) -> Self {
+        Self {
+            input: self.input.min(MOST_CHARGED),
+            cached: self.cached.min(MOST_CHARGED),
+            cache_write: self.cache_write.min(MOST_CHARGED),
+            output: self.output.min(MOST_CHARGED),
+            reasoning: self.reasoning.min(MOST_CHARGED),
+        }
+    }
+
     /// All tokens, in and out.
     pub fn total(&self) -> u64 {
         self.input.saturating_add(self.output)
@@ -52,6 +69,16 @@ impl AddAssign for Tokens {
         self.cache_write = self.cache_write.saturating_add(more.cache_write);
         self.output = self.output.saturating_add(more.output);
         self.reasoning = self.reasoning.saturating_add(more.reasoning);
+    }
+}
+
+impl SubAssign for Tokens {
+    fn sub_assign(&mut self, less: Self) {
+        self.input = self.input.saturating_sub(less.input);
+        self.cached = self.cached.saturating_sub(less.cached);
+        self.cache_write = self.cache_write.saturating_sub(less.cache_write);
+        self.output = self.output.saturating_sub(less.output);
+        self.reasoning = self.reasoning.saturating_sub(less.reasoning);
     }
 }
 
@@ -109,6 +136,14 @@ pub struct Usage {
     pub turns: u32,
 }
 
+impl Usage {
+    /// The same, with no number above [`MOST_CHARGED`].
+    #[must_use]
+    pub fn charged(&self) -> Self {
+        Self { tokens: self.tokens.charged(), micros: self.micros.min(MOST_CHARGED), ..*self }
+    }
+}
+
 /// The price of a model, in millionths of a dollar for a million tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Price {
@@ -147,10 +182,14 @@ pub struct Meter {
     before: Tokens,
     /// The newest total, of the conversation or of this start.
     total: Option<Reading>,
-    /// The steps, by name.
-    steps: BTreeMap<String, Reading>,
+    /// The steps by digest of their name, and their sum.
+    steps: BTreeMap<u64, (Tokens, Option<u64>)>,
+    stepped: (Tokens, Option<u64>),
     turns: u32,
 }
+
+/// Steps that are told apart; what is reported beyond is added up without looking whether it was told before.
+const MOST_STEPS: usize = 100_000;
 
 impl Meter {
     /// A meter for a start of a program; `before` is the total its conversation had reached at the end of the last attempt.
@@ -161,10 +200,29 @@ impl Meter {
     /// Takes a report in.
     pub fn read(&mut self, reading: Reading) {
         match reading.span {
-            Span::Step => {
-                self.steps.insert(reading.step.clone(), reading);
-            }
+            Span::Step => self.step(&reading),
             Span::Conversation | Span::Start => self.total = Some(reading),
+        }
+    }
+
+    fn step(&mut self, reading: &Reading) {
+        let told = (reading.tokens, reading.cost_micros);
+        let mut digest = DefaultHasher::new();
+        reading.step.hash(&mut digest);
+        let step = digest.finish();
+        let before = if self.steps.len() < MOST_STEPS || self.steps.contains_key(&step) {
+            self.steps.insert(step, told)
+        } else {
+            None
+        };
+        let (tokens, cost) = &mut self.stepped;
+        if let Some((earlier, earlier_cost)) = before {
+            *tokens -= earlier;
+            *cost = cost.map(|sum| sum.saturating_sub(earlier_cost.unwrap_or_default()));
+        }
+        *tokens += told.0;
+        if let Some(more) = told.1 {
+            *cost = Some(cost.unwrap_or_default().saturating_add(more));
         }
     }
 
@@ -175,25 +233,13 @@ impl Meter {
 
     /// What this start used so far. The table decides about money where it has the model; else the program's word is taken.
     pub fn usage(&self, price: Option<&Price>) -> Usage {
-        let mut tokens = Tokens::default();
-        let mut reported = None;
-        match &self.total {
-            Some(total) => {
-                tokens = match total.span {
-                    Span::Conversation => total.tokens.since(&self.before),
-                    Span::Start | Span::Step => total.tokens,
-                };
-                reported = total.cost_micros;
+        let (tokens, reported) = match &self.total {
+            Some(total) if total.span == Span::Conversation => {
+                (total.tokens.since(&self.before), total.cost_micros)
             }
-            None => {
-                for step in self.steps.values() {
-                    tokens += step.tokens;
-                    if let Some(cost) = step.cost_micros {
-                        reported = Some(cost.saturating_add(reported.unwrap_or_default()));
-                    }
-                }
-            }
-        }
+            Some(total) => (total.tokens, total.cost_micros),
+            None => self.stepped,
+        };
         let (micros, source) = match (price, reported) {
             (Some(price), _) => (price.of(&tokens), MoneySource::Table),
             (None, Some(cost)) => (cost, MoneySource::Reported),

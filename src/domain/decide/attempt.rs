@@ -1,10 +1,14 @@
 //! Attempts: an intent before each effect, an outcome after it, and what the outcome moves.
 
-use super::{Ctx, Decision, Rejection, gate, human, is_working, work};
+use super::{Ctx, Decision, Rejection, gate, human, is_working, quota, work};
+use crate::domain::agent::budget::Allowance;
+use crate::domain::agent::record::Session;
+use crate::domain::agent::role::Role;
 use crate::domain::command::{Failure, StepOutcome};
 use crate::domain::event::{
     ActionsExecuted, AttemptEnded, AttemptStarted, Event, GuardViolated, PlanReady, PrLinked,
-    PrRequestCancelled, ProcessStarted, Pushed, StepFailed, VerifySpecPinned, WorkspacePrepared,
+    PrRequestCancelled, ProcessStarted, Pushed, SessionNamed, StepFailed, VerifySpecPinned,
+    WorkspacePrepared,
 };
 use crate::domain::evidence::{AttemptEvidence, AttemptOutcome, CheckOutcome, OpenAttempt, ProcessRef, Step};
 use crate::domain::gate::{CancelReason, Gate};
@@ -13,7 +17,13 @@ use crate::domain::id::AttemptNo;
 use crate::domain::run::Run;
 use crate::domain::state::State;
 
-pub(super) fn start(run: &Run, step: Step, generation: u64, ctx: &Ctx) -> Result<Decision, Rejection> {
+pub(super) fn start(
+    run: &Run,
+    step: Step,
+    generation: u64,
+    reserved: Option<Allowance>,
+    ctx: &Ctx,
+) -> Result<Decision, Rejection> {
     if let Some(open) = &run.open {
         return Err(Rejection::AttemptOpen { attempt: open.no, step: open.step });
     }
@@ -21,7 +31,7 @@ pub(super) fn start(run: &Run, step: Step, generation: u64, ctx: &Ctx) -> Result
         return Err(Rejection::Illegal { command: start_words(step), state: run.state });
     }
     let attempt = AttemptNo(run.attempts.0 + 1);
-    Ok(Decision::of(vec![AttemptStarted { attempt, step, generation }.into()]))
+    Ok(Decision::of(vec![AttemptStarted { attempt, step, generation, reserved }.into()]))
 }
 
 /// The states in which a step makes sense; a person may order it in more of them than the engine takes by itself.
@@ -76,6 +86,22 @@ pub(super) fn note_process(
     Ok(Decision::of(vec![ProcessStarted { attempt, process: process.clone() }.into()]))
 }
 
+/// The same conversation told twice is one.
+pub(super) fn note_session(
+    run: &Run,
+    attempt: AttemptNo,
+    role: Role,
+    session: &Session,
+) -> Result<Decision, Rejection> {
+    under_way(run, attempt)?;
+    let known =
+        run.sessions.get(&role).is_some_and(|known| known.id == session.id && known.agent == session.agent);
+    if known {
+        return Ok(Decision::nothing());
+    }
+    Ok(Decision::of(vec![SessionNamed { attempt, role, session: session.clone() }.into()]))
+}
+
 /// A clean report is no event; the same report twice is one.
 pub(super) fn note_guard(run: &Run, attempt: AttemptNo, report: &GuardReport) -> Result<Decision, Rejection> {
     // What an attempt that was cut off left is noted in the next one, and may have been noted before.
@@ -98,6 +124,7 @@ pub(super) fn end(
     attempt: AttemptNo,
     evidence: &AttemptEvidence,
     outcome: &StepOutcome,
+    ctx: &Ctx,
 ) -> Result<Decision, Rejection> {
     let open = under_way(run, attempt)?;
     if !is_of(open.step, outcome) {
@@ -110,7 +137,7 @@ pub(super) fn end(
     if run.state.is_terminal() && !is_there {
         return Ok(Decision::of(vec![ended(attempt_outcome(outcome))]));
     }
-    match consequences(run, open, evidence, outcome) {
+    match consequences(run, open, evidence, outcome, ctx) {
         Ok(events) => {
             let mut all = vec![ended(attempt_outcome(outcome))];
             all.extend(events);
@@ -160,6 +187,7 @@ fn consequences(
     open: &OpenAttempt,
     evidence: &AttemptEvidence,
     outcome: &StepOutcome,
+    ctx: &Ctx,
 ) -> Result<Vec<Event>, Rejection> {
     let (step, attempt) = (open.step, open.no);
     Ok(match outcome {
@@ -181,7 +209,7 @@ fn consequences(
                 actions: actions.as_ref(),
                 flow: *flow,
             };
-            work::agent_ended(run, attempt, &ended)
+            work::agent_ended(run, attempt, &ended, ctx)
         }
         StepOutcome::Checked { report, findings, flow } => work::checked(run, report, findings, *flow),
         StepOutcome::Acted(report) => vec![ActionsExecuted { report: report.clone() }.into()],
@@ -196,6 +224,16 @@ fn consequences(
             Vec::new()
         }
         StepOutcome::Requested(request) => gate::request_events(run, request, false)?,
+        // An agent that was to plan met the end of its allowance: it plans when that is back.
+        StepOutcome::Failed(_)
+            if step == Step::Plan
+                && run.spec.is_driven()
+                && quota::met(evidence.agent.as_deref()).is_some() =>
+        {
+            quota::met(evidence.agent.as_deref())
+                .map(|exhausted| quota::wait(run, exhausted, ctx))
+                .unwrap_or_default()
+        }
         StepOutcome::Failed(failure) => failed(run, step, failure),
         StepOutcome::Interrupted => interrupted(run, step),
         StepOutcome::Stopped => Vec::new(),

@@ -6,6 +6,7 @@
 
 mod attempt;
 mod gate;
+mod quota;
 mod rejection;
 mod steer;
 mod verification;
@@ -70,10 +71,19 @@ pub fn decide(run: Option<&Run>, command: &Command, ctx: &Ctx) -> Result<Decisio
         Command::MarkPlanReady { contract } => steer::mark_plan_ready(run, contract, ctx),
         Command::StartImplementation => steer::start_implementation(run, ctx),
         Command::MarkLocalValidated => steer::mark_local_validated(run, ctx),
-        Command::StartAttempt { step, generation } => attempt::start(run, *step, *generation, ctx),
+        Command::StartAttempt { step, generation, reserved } => {
+            attempt::start(run, *step, *generation, *reserved, ctx)
+        }
         Command::NoteProcess { attempt, process } => attempt::note_process(run, *attempt, process),
+        Command::NoteSession { attempt, role, session } => {
+            attempt::note_session(run, *attempt, *role, session)
+        }
+        Command::Park { exhausted } => quota::park(run, exhausted, ctx),
+        Command::LiftQuota { pool } => quota::lift(run, pool),
         Command::NoteGuard { attempt, report } => attempt::note_guard(run, *attempt, report),
-        Command::EndAttempt { attempt, evidence, outcome } => attempt::end(run, *attempt, evidence, outcome),
+        Command::EndAttempt { attempt, evidence, outcome } => {
+            attempt::end(run, *attempt, evidence, outcome, ctx)
+        }
         Command::NoteChange { change } => {
             if run.change.as_ref() == Some(change) {
                 return Ok(Decision::nothing());

@@ -1,6 +1,6 @@
 //! What follows from the two steps of work: the agent's, and the checks'.
 
-use super::{human, is_working};
+use super::{Ctx, human, is_working, quota};
 use crate::domain::command::{ActionsFound, Flow};
 use crate::domain::event::{
     ActionsExecuted, ActionsRequested, ChangeCaptured, ChecksFinished, Event, FixRequested, MarkedDone,
@@ -26,7 +26,7 @@ pub(super) struct Ended<'a> {
     pub(super) flow: Flow,
 }
 
-pub(super) fn agent_ended(run: &Run, attempt: AttemptNo, ended: &Ended<'_>) -> Vec<Event> {
+pub(super) fn agent_ended(run: &Run, attempt: AttemptNo, ended: &Ended<'_>, ctx: &Ctx) -> Vec<Event> {
     let Ended { outcome, evidence, change, actions, flow } = *ended;
     let mut events = Vec::new();
     // What is on record already is no new change, and nothing is withdrawn for it.
@@ -46,8 +46,10 @@ pub(super) fn agent_ended(run: &Run, attempt: AttemptNo, ended: &Ended<'_>) -> V
     });
     let changed = change.is_some() && !again;
     let explores = run.state == State::Discovery;
+    let record = evidence.agent.as_deref();
     let against = against_agent(&Evidence {
         limit: evidence.limit,
+        trouble: record.and_then(|record| record.trouble),
         signals: evidence.signals.as_deref(),
         guard: run.guard_of(attempt),
         guard_violations: run.guard_violations,
@@ -72,6 +74,18 @@ pub(super) fn agent_ended(run: &Run, attempt: AttemptNo, ended: &Ended<'_>) -> V
         return asks_for_actions(run, events, waits);
     }
     events.push(VerdictRendered { verdict: graded.clone() }.into());
+    if let Some(exhausted) = quota::met(record) {
+        let waiting = quota::wait(run, exhausted, ctx);
+        match flow {
+            Flow::Unattended => events.extend(waiting),
+            // The person who ordered the step decides when it is made again; other runs hear of the pool all the same.
+            Flow::ByHand { .. } => {
+                events.extend(waiting.into_iter().filter(|event| matches!(event, Event::QuotaParked(_))));
+                events.push(after_failure(Step::Agent, outcome, &graded));
+            }
+        }
+        return events;
+    }
     // An attempt of which nothing legal was left is made again, with a warning in its prompt.
     let again_by_itself = graded.reason_code == "guard_violation" && graded.next_action == NextAction::Retry;
     if !(again_by_itself && flow == Flow::Unattended && run.state == State::Implementing) {

@@ -8,9 +8,15 @@
 
 mod fact;
 
+use std::collections::BTreeMap;
+
 pub use fact::{AgentAttempt, PendingActions, PullRequest, PushedBranch, Scan, Unfoldable};
 
 use crate::domain::action::ActionsReport;
+use crate::domain::agent::class::{OutcomeClass, Trouble};
+use crate::domain::agent::quota::Parked;
+use crate::domain::agent::record::{AgentRecord, Session};
+use crate::domain::agent::role::Role;
 use crate::domain::event::{Event, Recorded};
 use crate::domain::evidence::{
     AttemptOutcome, Change, CheckOutcome, CheckReport, Contract, OpenAttempt, Prepared, Step,
@@ -105,6 +111,10 @@ pub struct Run {
     pub actions_report: Option<ActionsReport>,
     /// Attempts of the agent in a row that failed in a way another try may mend.
     pub retries: u32,
+    /// Conversations of its agents, by role, as they were left.
+    pub sessions: BTreeMap<Role, Session>,
+    /// The allowance it waits for, or waited for last, until an agent ended for another reason.
+    pub parked: Option<Parked>,
     /// Whether a change was captured that no check and no person has looked at yet.
     pub fresh_change: bool,
 }
@@ -179,6 +189,8 @@ impl Run {
             actions: None,
             actions_report: None,
             retries: 0,
+            sessions: BTreeMap::new(),
+            parked: None,
             fresh_change: false,
         };
         Ok(run)
@@ -288,6 +300,23 @@ impl Run {
         }
     }
 
+    /// What an ended attempt says of its agent: the conversation as it was left, and that an allowance is there.
+    fn hear_agent(&mut self, record: Option<&AgentRecord>) {
+        let Some(record) = record else { return };
+        match &record.session {
+            Some(_) if record.trouble == Some(Trouble::SessionLost) => {
+                self.sessions.remove(&record.role);
+            }
+            Some(session) => {
+                self.sessions.insert(record.role, session.clone());
+            }
+            None => {}
+        }
+        if record.class != OutcomeClass::Quota {
+            self.parked = None;
+        }
+    }
+
     fn take(&mut self, recorded: &Recorded) {
         let event = &recorded.event;
         match event {
@@ -299,6 +328,17 @@ impl Run {
                 self.auth_granted = false;
             }
             Event::AuthGranted(_) => self.auth_granted = true,
+            Event::SessionNamed(body) => {
+                self.sessions.insert(body.role, body.session.clone());
+            }
+            Event::QuotaParked(body) => {
+                self.parked = Some(Parked { pool: body.pool.clone(), until: body.until, times: body.times });
+            }
+            Event::QuotaLifted(body) => {
+                if self.parked.as_ref().is_some_and(|parked| parked.pool == body.pool) {
+                    self.parked = None;
+                }
+            }
             Event::GuardViolated(body) => {
                 self.guard_violations += 1;
                 self.guard = Some((body.attempt, body.report.clone()));
@@ -347,6 +387,7 @@ impl Run {
                         evidence: body.evidence.clone(),
                     });
                 }
+                self.hear_agent(body.evidence.agent.as_deref());
                 self.interruptions = match (body.outcome, self.interruptions) {
                     (AttemptOutcome::Interrupted, Some((step, count))) if step == body.step => {
                         Some((step, count + 1))
@@ -369,6 +410,10 @@ impl Run {
             }
             Event::VerdictRendered(body) => {
                 self.retries = match body.verdict.grade {
+                    // Waiting for an allowance is no failed try.
+                    Grade::Retryable if body.verdict.reason_code == Trouble::QuotaExhausted.reason_code() => {
+                        self.retries
+                    }
                     Grade::Retryable => self.retries + 1,
                     Grade::Pass | Grade::HumanReview => 0,
                 };
@@ -430,6 +475,7 @@ impl Run {
                 self.interruptions = None;
                 self.guard_violations = 0;
                 self.retries = 0;
+                self.parked = None;
                 self.clock_from = recorded.at;
             }
             // These only move the state, or speak to readers of the log.

@@ -11,11 +11,12 @@ use super::exit::Exit;
 use super::preflight::{self, LookArgs};
 use super::session::Session;
 use super::ui::{BAD, GOOD, STRONG};
-use super::{Access, create_run, doctor, runtime, show_json, words};
+use super::{Access, agent_args, create_run, doctor, runtime, show_json, words};
 use crate::app::agent_step::{AgentStep, AgentStepReport};
 use crate::app::doctor::{Preflighted, Profile};
 use crate::app::report::RUNTIME_REPORT;
 use crate::app::{App, Log};
+use crate::domain::agent::role::Role;
 use crate::domain::confine::SandboxMode;
 use crate::domain::event::Event;
 use crate::domain::id::{RunId, Version};
@@ -31,9 +32,15 @@ pub(super) struct Args {
     run: RunOption,
     #[command(flatten)]
     prompt: PromptArgs,
-    /// The agent, as a name or `command:PROGRAM ARGS` [default: the run's, then the configured one]
+    /// The agent, as a name or `command:PROGRAM ARGS` [default: the run's, then the configured one, then codex]
     #[arg(long)]
     agent: Option<String>,
+    /// What the agent is used for: plan, explore, build, debug or review
+    #[arg(long, default_value = "build", value_parser = agent_args::role)]
+    role: Role,
+    /// The model, in the agent's own spelling [default: the run's, then the agent's configured one]
+    #[arg(long, value_parser = agent_args::model)]
+    model: Option<String>,
     /// An argument after the agent's own; may be repeated
     #[arg(long = "agent-arg", value_name = "ARG", allow_hyphen_values = true)]
     agent_args: Vec<String>,
@@ -45,10 +52,10 @@ pub(super) struct Args {
     skip_preflight: bool,
     #[command(flatten)]
     look: LookArgs,
-    /// The model codex uses
-    #[arg(long, value_name = "MODEL")]
+    /// The model, when the agent is codex
+    #[arg(long, value_name = "MODEL", conflicts_with = "model", value_parser = agent_args::model)]
     codex_model: Option<String>,
-    /// Do not let codex work without asking
+    /// Accepted as the first agentpr had it: codex works without asking in any case, in the sandbox of --codex-sandbox
     #[arg(long)]
     no_codex_full_auto: bool,
 }
@@ -88,13 +95,16 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
             return Ok(Exit::NotReady);
         }
     }
-    let agent = args.agent.clone().or(before.spec.agent).or_else(|| session.config.agent.value.clone());
-    let engine = agent.as_deref().map(agent_name).unwrap_or_default().to_owned();
-    let extra_args = extra_args(session, args, &engine);
-    // codex has a sandbox of its own by these names; around every other agent the engine puts its wall.
-    let mode = args.look.codex_sandbox.as_deref().and_then(SandboxMode::of);
-    let sandbox = mode.filter(|_| engine != "codex");
-    let step = AgentStep { prompt, agent, extra_args, sandbox, success: args.success_state };
+    let engine = agent_name(&app.choice_of_step(&before, args.role, args.agent.as_deref()).0).to_owned();
+    let step = AgentStep {
+        prompt,
+        role: args.role,
+        agent: args.agent.clone(),
+        model: model(session, args, &engine),
+        extra_args: args.agent_args.clone(),
+        sandbox: args.look.codex_sandbox.as_deref().and_then(SandboxMode::of),
+        success: args.success_state,
+    };
     let spinner = session.ui.spinner("the agent is at work");
     let report = runtime::block_on(async |stop| app.agent_step(run_id, &step, &session.actor, &stop).await)?;
     drop(spinner);
@@ -140,24 +150,13 @@ fn prompt(args: &PromptArgs) -> Result<String, CliError> {
     Ok(text)
 }
 
-/// Arguments after the agent's own; what only codex understands is said to codex only.
-fn extra_args(session: &Session<'_>, args: &Args, engine: &str) -> Vec<String> {
-    let mut codex = Vec::new();
-    if let Some(sandbox) = args.look.codex_sandbox.as_ref().filter(|_| engine == "codex") {
-        codex.extend(["--sandbox".to_owned(), sandbox.clone()]);
+/// The model that was named; what is said for codex only counts for codex only.
+fn model(session: &Session<'_>, args: &Args, engine: &str) -> Option<String> {
+    let is_codex = engine == "codex";
+    if !is_codex && (args.codex_model.is_some() || args.no_codex_full_auto) {
+        session.ui.note(format!("note: the options for codex say nothing to the agent `{engine}`"));
     }
-    if let Some(model) = &args.codex_model {
-        codex.extend(["--model".to_owned(), model.clone()]);
-    }
-    let unused = !codex.is_empty() || args.no_codex_full_auto;
-    if engine != "codex" {
-        if unused {
-            session.ui.note(format!("note: the options for codex say nothing to the agent `{engine}`"));
-        }
-        codex.clear();
-    }
-    codex.extend(args.agent_args.iter().cloned());
-    codex
+    args.model.clone().or_else(|| args.codex_model.clone().filter(|_| is_codex))
 }
 
 /// How a step was judged.

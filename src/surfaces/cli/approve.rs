@@ -80,7 +80,7 @@ fn confirm(session: &Session<'_>, app: &App, args: &Args, run: &RunId) -> Result
 
 /// The first confirmation: everything there is to see, and a yes.
 pub(super) fn ask_first(ui: &Ui, app: &App, run: &RunId, request: &PrRequest) -> Result<(), CliError> {
-    ui.card(request);
+    ui.card(request, &app.usage_of(run)?);
     if ui.ask_yes_no("Push this commit and open this pull request?") {
         return Ok(());
     }

@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use super::ui::{BAD, FAINT, GOOD, NOTICE, PLAIN, STRONG, Ui};
-use super::words;
+use super::{cost, words};
+use crate::app::usage::UsageTotal;
 use crate::domain::evidence::CheckOutcome;
 use crate::domain::gate::PrRequest;
+use crate::domain::projection::UsageRow;
 
 /// Paths printed before the rest is counted.
 const SHOWN_PATHS: usize = 20;
 
 impl Ui {
-    /// Prints the card of a request.
-    pub(super) fn card(&self, request: &PrRequest) {
+    /// Prints the card of a request; `used` is what the run's agents used.
+    pub(super) fn card(&self, request: &PrRequest, used: &[UsageRow]) {
         let (binding, card) = (&request.binding, &request.card);
         self.pieces(&[(STRONG, "Pull request ".into()), (STRONG, request.title.as_str().into())]);
         self.field("repository", binding.repo.to_string());
@@ -29,6 +31,9 @@ impl Ui {
         }
         self.protected(request);
         self.checks(request);
+        if !used.is_empty() {
+            self.field("cost", cost::line(&UsageTotal::of(used)));
+        }
         if request.draft {
             self.field("draft", "yes");
         }

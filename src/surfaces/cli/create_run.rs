@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::Access;
+use super::agent_args::AgentArgs;
 use super::arg::{KeyArg, text_file};
 use super::error::{CliError, Outcome};
 use super::exit::Exit;
@@ -31,7 +32,7 @@ pub(super) struct OrderArgs {
     #[arg(long, value_name = "MODE", default_value = "push_only", value_parser = ["push_only"])]
     mode: String,
     /// Limits as a JSON object: max_run_minutes, max_iteration_count, attempt_secs, check_secs, max_interruptions,
-    /// silence_secs, memory_mib, processes, disk_mib
+    /// silence_secs, memory_mib, processes, disk_mib, quota_wait_minutes
     #[arg(long, value_name = "JSON", default_value = "{}")]
     budget_json: String,
     /// What the agent is asked to do
@@ -70,6 +71,8 @@ pub(super) struct OrderArgs {
     /// Seconds one check command may take
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_check_secs: Option<u64>,
+    #[command(flatten)]
+    agents: AgentArgs,
     #[command(flatten)]
     policy: PolicyArgs,
     #[command(flatten)]
@@ -173,6 +176,9 @@ fn order(
         prompt_version: prompt_version.to_owned(),
         task,
         agent,
+        model: args.agents.model.clone(),
+        roles: args.agents.roles(session),
+        budgets: args.agents.budgets(session),
         checks: args.checks.clone(),
         base_branch: args.base_branch.clone(),
         head_branch: args.head_branch.clone(),

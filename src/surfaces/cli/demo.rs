@@ -75,6 +75,9 @@ fn tell(session: &Session<'_>, args: &Args, dir: &Path) -> Outcome {
         prompt_version: "demo".to_owned(),
         task: sample.task,
         agent: Some(sample.agent),
+        model: None,
+        roles: None,
+        budgets: None,
         checks: vec![sample.check],
         base_branch: None,
         head_branch: None,
@@ -157,7 +160,7 @@ fn confirm(
     };
     let token = if yes_both {
         if !ui.is_json() {
-            ui.card(request);
+            ui.card(request, &app.usage_of(run)?);
             ui.pieces(&[(NOTICE, "  first confirmation:  ".into()), (PLAIN, "yes, by --yes-both".into())]);
             ui.pieces(&[
                 (NOTICE, "  second confirmation: ".into()),

@@ -106,6 +106,11 @@ pub(super) fn detail(event: &Event) -> String {
         Event::PlanReady(body) => body.contract.path.clone(),
         Event::AttemptStarted(body) => format!("attempt {}: {}", body.attempt, body.step.name()),
         Event::ProcessStarted(body) => format!("attempt {}: process {}", body.attempt, body.process.pid),
+        Event::SessionNamed(body) => {
+            format!("attempt {}: {} `{}`", body.attempt, body.session.agent, body.session.id)
+        }
+        Event::QuotaParked(body) => format!("{} until {}", body.pool, words::when(body.until)),
+        Event::QuotaLifted(body) => body.pool.to_string(),
         Event::AttemptEnded(body) => {
             let (step, how) = (body.step.name(), show_json::word(&body.outcome));
             let mut said = format!("attempt {}: {step} {how}", body.attempt);

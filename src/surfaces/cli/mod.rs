@@ -1,7 +1,9 @@
 //! The command line: one file for each command, `ui` prints, `error` phrases, and nothing here decides.
 
 mod actions;
+mod agent_args;
 mod agent_step;
+mod agents;
 mod approve;
 mod approve_pr;
 mod arg;
@@ -9,6 +11,7 @@ mod auth;
 mod card;
 mod completions;
 mod config_show;
+mod cost;
 mod create_run;
 mod demo;
 mod diff;
@@ -29,6 +32,7 @@ mod pipeline_spec;
 mod plan;
 mod policy_args;
 mod preflight;
+mod quota;
 mod replay;
 mod request_pr;
 mod run;
@@ -43,6 +47,7 @@ mod steer;
 mod told;
 mod ui;
 mod upkeep;
+mod usage;
 mod verify;
 mod verify_view;
 mod watch;
@@ -100,7 +105,8 @@ pub enum Access {
 
 /// Where a newcomer begins.
 const BEGIN: &str = "\
-Begin with `agentpr demo`, then `agentpr run --repo . --task \"...\" --agent 'command:PROGRAM ARGS'`.
+Begin with `agentpr demo`, then `agentpr run --repo . --task \"...\" --agent codex`; `agentpr agents` says
+which agents are ready, and any other program runs as --agent 'command:PROGRAM ARGS'.
 The commands from create-run on order by hand, one by one, what the engine does by itself.";
 
 /// The promise to scripts, as `docs/configuration.md` has it.
@@ -186,6 +192,9 @@ enum Command {
     /// Look whether this machine is ready for work
     #[command(display_order = 21)]
     Doctor(doctor::Args),
+    /// List the agents of this machine, how they are logged in, and what is wrong with them
+    #[command(display_order = 22)]
+    Agents(agents::Args),
     /// Create a run
     #[command(display_order = 40)]
     CreateRun(Box<create_run::Args>),
@@ -251,6 +260,12 @@ enum Command {
     RunManagerLoop(manager::LoopArgs),
     #[command(flatten)]
     Steer(steer::Command),
+    /// Show what agents used: tokens, money, time
+    #[command(display_order = 17)]
+    Usage(usage::Args),
+    /// Show whose allowance is used up and which runs wait, or say that one is there again
+    #[command(display_order = 18)]
+    Quota(quota::Args),
     /// Read or pin the verification contract, the file that says how changes are judged
     #[command(subcommand, display_order = 26)]
     PipelineSpec(pipeline_spec::Command),
@@ -311,6 +326,7 @@ fn dispatch(session: &Session<'_>, command: &Command) -> Outcome {
     match command {
         Command::InitDb => init_db::execute(session),
         Command::Doctor(args) => doctor::execute(session, args),
+        Command::Agents(args) => agents::execute(session, args),
         Command::CreateRun(args) => create_run::execute(session, args),
         Command::Submit(args) => create_run::submit(session, args),
         Command::List(args) => list::execute(session, args),
@@ -336,6 +352,8 @@ fn dispatch(session: &Session<'_>, command: &Command) -> Outcome {
         Command::PipelineSpec(command) => pipeline_spec::execute(session, command),
         Command::Plan(command) => plan::execute(session, command),
         Command::Actions(args) => actions::execute(session, args),
+        Command::Usage(args) => usage::execute(session, args),
+        Command::Quota(args) => quota::execute(session, args),
         Command::VerifyLog => upkeep::verify(session),
         Command::RebuildProjections => upkeep::rebuild(session),
         Command::Replay(args) => replay::execute(session, args),

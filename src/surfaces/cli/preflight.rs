@@ -29,7 +29,7 @@ pub(super) struct LookArgs {
     /// Seconds a host may take to answer
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     network_timeout_sec: f64,
-    /// The sandbox of the agent: codex's own by these names, the engine's around every other agent [default: the run's]
+    /// The sandbox of the agent: the engine's wall, and codex's own where there is none [default: the run's]
     #[arg(long, visible_alias = "sandbox", value_name = "MODE", value_parser = ["read-only", "workspace-write", "danger-full-access"])]
     pub(super) codex_sandbox: Option<String>,
 }

@@ -10,8 +10,8 @@ use super::{Access, show, words};
 use crate::app::AppError;
 use crate::app::views::{RunDetail, advice};
 use crate::domain::event::Recorded;
-use crate::domain::id::{EventSeq, Version};
-use crate::domain::projection::{ArtifactRow, AttemptRow};
+use crate::domain::id::{EventSeq, RepoSlug, Version};
+use crate::domain::projection::{ArtifactRow, AttemptRow, UsageRow};
 use crate::domain::run::Run;
 use crate::domain::time::{Moment, Timestamp};
 
@@ -75,6 +75,7 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     let detail = RunDetail {
         advice: advice(&run, &then),
         attempts: attempts(&events),
+        usage: usage(&events, &run.spec.repo),
         artifacts: events.iter().filter_map(ArtifactRow::of).collect(),
         digest: app.digest_of(run.last_seq)?,
         run,
@@ -87,6 +88,18 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     }
     show::render(&session.ui, &detail, &then, None);
     Ok(Exit::Ok)
+}
+
+fn usage(events: &[Recorded], repo: &RepoSlug) -> Vec<UsageRow> {
+    let mut rows: Vec<UsageRow> = Vec::new();
+    for recorded in events {
+        rows.extend(UsageRow::birth(recorded, repo));
+        for row in &mut rows {
+            row.apply(recorded);
+        }
+    }
+    rows.retain(UsageRow::is_telling);
+    rows
 }
 
 fn attempts(events: &[Recorded]) -> Vec<AttemptRow> {

@@ -19,6 +19,7 @@ use crate::app::execute::By;
 use crate::app::gate::{Issued, PrText};
 use crate::domain::command::Command;
 use crate::domain::id::{BranchName, RunId};
+use crate::domain::projection::UsageRow;
 use crate::domain::run::Run;
 
 /// The longest body a forge takes is GitHub's: 65,536 characters.
@@ -74,7 +75,9 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
         runtime::block_on(async |_| app.request_pr(run_id, &text, &session.actor).await)?;
     drop(spinner);
     let file = keep(session, &app, run_id, &issued);
-    say(session, &issued, &executed.run, file.as_ref());
+    // The token is shown only here, whatever else can be read.
+    let used = app.usage_of(run_id).unwrap_or_default();
+    say(session, &issued, &executed.run, file.as_ref(), &used);
     Ok(Exit::Ok)
 }
 
@@ -119,7 +122,7 @@ fn keep(session: &Session<'_>, app: &App, run: &RunId, issued: &Issued) -> Optio
     Some(path)
 }
 
-fn say(session: &Session<'_>, issued: &Issued, run: &Run, file: Option<&PathBuf>) {
+fn say(session: &Session<'_>, issued: &Issued, run: &Run, file: Option<&PathBuf>, used: &[UsageRow]) {
     let (ui, request) = (&session.ui, &issued.request);
     let file_option =
         file.map(|path| format!(" --request-file {}", shell_words::quote(&path.display().to_string())));
@@ -150,7 +153,7 @@ fn say(session: &Session<'_>, issued: &Issued, run: &Run, file: Option<&PathBuf>
         }));
         return;
     }
-    ui.card(request);
+    ui.card(request, used);
     ui.pieces(&[(NOTICE, "The token is shown once: ".into()), (STRONG, issued.token.as_str().into())]);
     ui.line(format!("look:    {}", ui.command(&format!("agentpr diff {}", run.id))));
     ui.line(format!("approve: {next}"));

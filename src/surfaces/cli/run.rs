@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::agent_args::AgentArgs;
 use super::arg::text_file;
 use super::error::{CliError, Outcome};
 use super::exit::Exit;
@@ -60,6 +61,8 @@ pub(super) struct Args {
     /// Stop when the change has passed: nothing is pushed, no pull request
     #[arg(long)]
     no_pr: bool,
+    #[command(flatten)]
+    agents: AgentArgs,
     #[command(flatten)]
     policy: PolicyArgs,
 }
@@ -135,7 +138,8 @@ fn order(session: &Session<'_>, app: &App, args: &Args) -> Result<RunOrder, CliE
     let agent = args.agent.clone().or_else(|| session.config.agent.value.clone()).ok_or_else(|| {
         CliError::usage(
             "no agent is named",
-            "add --agent 'command:PROGRAM ARGS', or set `agent` in the settings",
+            "add --agent codex (or opencode, claude, aider, 'command:PROGRAM ARGS'), or set `agent` in the settings; \
+             `agentpr agents` says which are ready",
         )
     })?;
     let task = match (&args.task, &args.task_file) {
@@ -173,6 +177,9 @@ fn order(session: &Session<'_>, app: &App, args: &Args) -> Result<RunOrder, CliE
         prompt_version: "default".to_owned(),
         task,
         agent: Some(agent),
+        model: args.agents.model.clone(),
+        roles: args.agents.roles(session),
+        budgets: args.agents.budgets(session),
         checks: args.checks.clone(),
         base_branch: Some(base_branch),
         head_branch: None,

@@ -9,11 +9,13 @@ use super::error::{CliError, Outcome};
 use super::exit::Exit;
 use super::session::Session;
 use super::ui::{BAD, FAINT, NOTICE, PLAIN, STRONG, Ui};
-use super::{Access, runtime, show_json, words};
+use super::{Access, cost, runtime, show_json, words};
 use crate::app::App;
+use crate::app::usage::UsageTotal;
 use crate::app::views::RunDetail;
 use crate::domain::gate::Gate;
 use crate::domain::id::RunId;
+use crate::domain::projection::UsageRow;
 use crate::domain::run::Run;
 use crate::domain::secret;
 use crate::domain::time::Moment;
@@ -62,6 +64,12 @@ pub(super) fn render(ui: &Ui, detail: &RunDetail, now: &Moment, pr_document: Opt
     ]);
     where_it_stands(ui, detail);
     facts(ui, run, now);
+    if !detail.usage.is_empty() {
+        ui.field("cost", cost::line(&UsageTotal::of(&detail.usage)));
+    }
+    if let Some(budgets) = cost::budgets(&run.spec.budgets) {
+        ui.field("budgets", budgets);
+    }
     if let Some(digest) = &detail.digest {
         ui.field(
             "log",
@@ -75,6 +83,11 @@ pub(super) fn render(ui: &Ui, detail: &RunDetail, now: &Moment, pr_document: Opt
     if !detail.attempts.is_empty() {
         ui.styled(STRONG, "Attempts");
         ui.table(&["NO", "STEP", "STARTED", "OUTCOME", "EXIT", "TIME", "MESSAGE"], attempts(detail));
+    }
+    if !detail.usage.is_empty() {
+        ui.styled(STRONG, "Agents");
+        let heads = [&["NO", "AGENT", "VERSION", "MODEL", "ROLE", "ENDED"][..], &cost::HEADS].concat();
+        ui.table(&heads, agents(detail));
     }
     if !detail.artifacts.is_empty() {
         ui.styled(STRONG, "Artifacts");
@@ -210,6 +223,22 @@ fn attempts(detail: &RunDetail) -> Vec<Vec<String>> {
             ]
         })
         .collect()
+}
+
+fn agents(detail: &RunDetail) -> Vec<Vec<String>> {
+    let cells = |row: &UsageRow| {
+        let total = UsageTotal::of([row]);
+        let label = vec![
+            row.no.to_string(),
+            row.agent.clone(),
+            row.version.clone(),
+            row.model.clone(),
+            row.role.name().to_owned(),
+            cost::class(row).to_owned(),
+        ];
+        [label, cost::cells(&total)].concat()
+    };
+    detail.usage.iter().map(cells).collect()
 }
 
 fn artifacts(detail: &RunDetail) -> Vec<Vec<String>> {

@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::ui::Ui;
-use super::words;
+use super::{cost, words};
+use crate::app::usage::UsageTotal;
 use crate::app::views::RunDetail;
 use crate::domain::gate::{Gate, PrRequest};
 use crate::domain::run::Run;
@@ -67,6 +68,11 @@ pub(super) fn document(ui: &Ui, detail: &RunDetail, now: &Moment, pr: Option<&Va
             "log": row.log,
             "message": secret::redacted(&row.message),
         })).collect::<Vec<_>>(),
+        "usage": {
+            "total": cost::document(&UsageTotal::of(&detail.usage)),
+            "attempts": detail.usage.iter().map(cost::attempt).collect::<Vec<_>>(),
+            "budgets": run.spec.budgets,
+        },
         "artifacts": detail.artifacts.iter().map(|row| json!({
             "seq": row.seq,
             "artifact_type": row.kind,

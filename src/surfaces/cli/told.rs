@@ -67,9 +67,9 @@ pub(super) fn app(err: &AppError) -> Told {
         AppError::Workspace(err) => workspace(err),
         AppError::Forge(err) => forge(err),
         AppError::Worker(WorkerError::UnknownAgent { .. }) => {
-            of("unknown_agent", Exit::Usage).hint("name a program the system finds, as --agent 'command:PROGRAM ARGS'")
+            of("unknown_agent", Exit::Usage).hint("`agentpr agents` lists those known by name; any other program runs as --agent 'command:PROGRAM ARGS'")
         }
-        AppError::Worker(WorkerError::Unavailable(_)) => of("agent_unavailable", Exit::NotReady).hint("agentpr doctor"),
+        AppError::Worker(WorkerError::Unavailable(_)) => of("agent_unavailable", Exit::NotReady).hint("agentpr agents"),
         AppError::Actions(_) => of("actions_unavailable", Exit::Failed).hint("agentpr doctor"),
         AppError::Checks(ChecksError::Stopped) => of("stopped", Exit::Failed).hint("agentpr list"),
         AppError::Checks(ChecksError::Unavailable(_)) => of("checks_unavailable", Exit::Failed).hint("agentpr doctor"),

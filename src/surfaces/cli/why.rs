@@ -7,7 +7,8 @@ use super::error::Outcome;
 use super::exit::Exit;
 use super::session::Session;
 use super::ui::{BAD, FAINT, PLAIN, STRONG};
-use super::{Access, words};
+use super::{Access, cost, words};
+use crate::app::usage::UsageTotal;
 use crate::app::views::advice;
 use crate::app::{App, AppError};
 use crate::domain::actor::Actor;
@@ -42,10 +43,15 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     let app = session.open(Access::Read)?;
     let events = app.store().events_of(run_id, Version(0))?;
     let (run, moves) = retrace(run_id, &events)?;
+    // Only where a budget is why the run is where it is; otherwise `show` has the cost.
+    let used = match run.reason.code.as_str() {
+        "budget_exhausted" => Some(UsageTotal::of(&app.usage_of(run_id)?)),
+        _ => None,
+    };
     if session.ui.is_json() {
-        document(session, &app, &run, &moves);
+        document(session, &app, &run, &moves, used.as_ref());
     } else {
-        tell(session, &app, &run, &moves);
+        tell(session, &app, &run, &moves, used.as_ref());
     }
     Ok(Exit::Ok)
 }
@@ -77,7 +83,7 @@ fn moved(recorded: &Recorded, from: Option<State>, run: &Run) -> Move {
     }
 }
 
-fn tell(session: &Session<'_>, app: &App, run: &Run, moves: &[Move]) {
+fn tell(session: &Session<'_>, app: &App, run: &Run, moves: &[Move], used: Option<&UsageTotal>) {
     let ui = &session.ui;
     for step in moves {
         let from = step.from.map(|from| format!("{from} -> ")).unwrap_or_default();
@@ -96,6 +102,12 @@ fn tell(session: &Session<'_>, app: &App, run: &Run, moves: &[Move]) {
         let said = format!("Its last verdict was {}: {}.", verdict.reason_code, verdict.because);
         ui.line(secret::redacted(&said));
     }
+    if let Some(used) = used {
+        ui.line(format!("What its agents used: {}.", cost::line(used)));
+        if let Some(budgets) = cost::budgets(&run.spec.budgets) {
+            ui.line(format!("Its budgets: {budgets}."));
+        }
+    }
     let advice = advice(run, &app.now());
     ui.line(format!("Now it is {} and waits for {}.", run.state, advice.waits_for));
     // Whoever reads this has just typed it.
@@ -104,7 +116,7 @@ fn tell(session: &Session<'_>, app: &App, run: &Run, moves: &[Move]) {
     }
 }
 
-fn document(session: &Session<'_>, app: &App, run: &Run, moves: &[Move]) {
+fn document(session: &Session<'_>, app: &App, run: &Run, moves: &[Move], used: Option<&UsageTotal>) {
     let ui = &session.ui;
     let advice = advice(run, &app.now());
     let moves: Vec<_> = moves
@@ -130,6 +142,8 @@ fn document(session: &Session<'_>, app: &App, run: &Run, moves: &[Move]) {
         "moves": moves,
         "last_error": run.last_error.as_ref().map(|error| secret::redacted(&error.to_string()).into_owned()),
         "verdict": run.verdict,
+        "usage": used.map(cost::document),
+        "budgets": used.map(|_| run.spec.budgets),
         "waits_for": advice.waits_for,
         "next": next,
     }));

@@ -113,7 +113,7 @@ fn an_agent_that_cannot_run_is_refused_before_a_run_depends_on_it() {
     assert!(world.workers.probe("command:sh -c true").is_ok());
     assert!(world.workers.probe("command:/bin/sh").is_ok());
     for agent in [
-        "codex",
+        "nobody",
         "command:",
         "command:./agent",
         "command:no-such-program-here",
@@ -123,7 +123,7 @@ fn an_agent_that_cannot_run_is_refused_before_a_run_depends_on_it() {
         let refused = world.workers.probe(agent).unwrap_err();
         assert!(matches!(refused, WorkerError::UnknownAgent { .. }), "{agent}");
     }
-    assert!(world.workers.probe("codex").unwrap_err().to_string().contains("command:codex"));
+    assert!(world.workers.probe("nobody").unwrap_err().to_string().contains("command:PROGRAM"));
 }
 
 #[test]

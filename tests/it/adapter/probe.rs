@@ -12,7 +12,7 @@ use agentpr::adapters::probe::{ProbeSettings, SystemProbe};
 use agentpr::adapters::process::sandbox::{Sandbox, SandboxSettings};
 use agentpr::domain::confine::Tier;
 use agentpr::domain::time::Timestamp;
-use agentpr::ports::probe::{GitDir, Probe, Tool, Version};
+use agentpr::ports::probe::{GitDir, Probe, Version};
 
 use crate::harness::skip::skipped;
 
@@ -26,6 +26,7 @@ pub(super) fn probe(root: &Path, mut parent: BTreeMap<String, String>) -> System
     let search_path = bin.display().to_string();
     let settings = ProbeSettings {
         search_path: vec![bin],
+        programs: BTreeMap::new(),
         parent,
         data_dir: root.join("data"),
         db: root.join("data/agentpr.db"),
@@ -82,8 +83,7 @@ fn f72_a_login_or_a_version_that_hangs_is_given_up() {
     let begin = Instant::now();
     thread::scope(|scope| {
         scope.spawn(|| assert!(probe.forge_login().unwrap_err().contains("longer than 5 s")));
-        let tools = ["codex", "claude"].map(|name| Tool { name, variable: None });
-        let versions = probe.versions(&tools);
+        let versions = probe.versions(&["codex", "claude"]);
         assert!(versions.iter().all(|version| matches!(version, Version::Mute { .. })), "{versions:?}");
     });
     assert!(begin.elapsed() < Duration::from_secs(9), "{:?}", begin.elapsed());
@@ -93,16 +93,19 @@ fn f72_a_login_or_a_version_that_hangs_is_given_up() {
 fn a_version_is_asked_without_anything_of_the_engines() {
     let root = tempfile::tempdir().unwrap();
     program(root.path(), "codex", "echo \"codex 1.2.3 token=$GH_TOKEN at $(pwd)\"");
-    program(root.path(), "other-codex", "echo other 9.9.9");
-    let other = root.path().join("bin/other-codex").display().to_string();
     let secret = BTreeMap::from([("GH_TOKEN".to_owned(), "canary".to_owned())]);
-    let tool = Tool { name: "codex", variable: Some("AGENTPR_CODEX_BIN") };
-    let said = probe(root.path(), secret.clone()).versions(&[tool]);
+    let said = probe(root.path(), secret).versions(&["codex"]);
     assert!(matches!(&said[0], Version::Said { line, .. } if line == "codex 1.2.3 token= at /"), "{said:?}");
-    let mut named = secret;
-    named.insert("AGENTPR_CODEX_BIN".to_owned(), other);
-    let said = probe(root.path(), named).versions(&[tool]);
-    assert!(matches!(&said[0], Version::Said { line, .. } if line == "other 9.9.9"), "{said:?}");
+}
+
+#[test]
+fn a_program_that_is_asked_for_its_version_leaves_nothing_in_the_home() {
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir_all(root.path().join("home")).unwrap();
+    program(root.path(), "codex", "mkdir -p \"$HOME/.config/codex\" && echo codex 1.2.3");
+    let said = plain(root.path()).versions(&["codex"]);
+    assert!(matches!(&said[0], Version::Said { line, .. } if line == "codex 1.2.3"), "{said:?}");
+    assert_eq!(fs::read_dir(root.path().join("home")).unwrap().count(), 0);
 }
 
 #[test]

@@ -38,6 +38,7 @@ fn order(folder: &TempDir, script: &str) -> GroupOrder {
         log: Some(folder.path().join("live.log")),
         lines: None,
         sink: None,
+        signs: None,
     }
 }
 

@@ -99,6 +99,7 @@ impl Place {
             log: Some(self.at("data/artifacts/log")),
             lines: None,
             sink: None,
+            signs: None,
         }
     }
 

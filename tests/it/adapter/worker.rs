@@ -4,12 +4,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use agentpr::domain::agent::budget::Allowance;
+use agentpr::domain::agent::class::{OutcomeClass, Trouble};
 use agentpr::domain::agent::role::Role;
+use agentpr::domain::agent::usage::MoneySource;
 use agentpr::domain::confine::{LimitKind, ProcessLimits, SandboxMode, Tier};
 use agentpr::domain::evidence::AttemptOutcome;
 use agentpr::domain::id::AttemptNo;
 use agentpr::ports::artifact::Artifacts;
-use agentpr::ports::worker::{WorkOrder, Worker, WorkerError};
+use agentpr::ports::worker::{WorkOrder, WorkReport, Worker, WorkerError};
 use tokio_util::sync::CancellationToken;
 
 use super::world::{World, ignore, open, put, run};
@@ -84,7 +86,7 @@ async fn the_prompt_comes_on_standard_input_and_as_a_file_and_the_log_is_kept() 
 #[tokio::test]
 async fn an_order_that_cannot_be_carried_out_is_an_error() {
     let world = World::new();
-    let unknown = order(&world, "codex".to_owned());
+    let unknown = order(&world, "nobody".to_owned());
     let refused = world.workers.run(&unknown, &ignore, &CancellationToken::new()).await.unwrap_err();
     assert!(matches!(refused, WorkerError::UnknownAgent { .. }), "{refused}");
     let mut nowhere = order(&world, "command:true".to_owned());
@@ -141,4 +143,86 @@ async fn an_agent_behind_the_strongest_wall_gets_its_prompt_and_its_script() {
     let report = world.workers.run(&said, &ignore, &CancellationToken::new()).await.unwrap();
     let text = world.artifacts.read_tail(&report.evidence.log.unwrap().path, 1_000).unwrap();
     assert!(!String::from_utf8(text).unwrap().contains(secret));
+}
+
+async fn command(world: &World, script: &str, change: impl FnOnce(&mut WorkOrder)) -> WorkReport {
+    let path = world.root.path().join("own-agent");
+    put(&path, &format!("#!/bin/sh\n{script}\n"));
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut wanted = order(world, format!("command:{}", path.display()));
+    change(&mut wanted);
+    world.workers.run(&wanted, &ignore, &CancellationToken::new()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_program_is_told_its_role_and_its_model() {
+    let world = World::new();
+    let script = "echo $AGENTPR_ROLE ${AGENTPR_MODEL-none}";
+    let report = command(&world, script, |_| {}).await;
+    assert_eq!(report.last_message, "build none");
+    let report = command(&world, script, |order| {
+        order.role = Role::Plan;
+        order.model = Some("small".to_owned());
+    });
+    let report = report.await;
+    assert_eq!(report.last_message, "plan small");
+    let record = report.evidence.agent.unwrap();
+    assert_eq!((record.role, record.model.as_deref()), (Role::Plan, Some("small")));
+    assert_eq!((record.session, record.usage.tokens.total()), (None, 0));
+}
+
+#[tokio::test]
+async fn the_end_of_the_standard_output_is_the_last_message_of_a_program_that_reports_none() {
+    let world = World::new();
+    let report = command(&world, "yes é | head -c 300000; echo 'the end'; echo aside >&2", |_| {}).await;
+    let words = report.last_message;
+    assert!(words.len() <= 64 * 1024 && words.len() > 60 * 1024, "{}", words.len());
+    assert!(words.ends_with("é\nthe end") && !words.contains('\u{fffd}'));
+}
+
+#[tokio::test]
+async fn a_report_that_cannot_be_taken_is_named_and_changes_nothing_else() {
+    let world = World::new();
+    let secret = world.root.path().join("secret");
+    put(&secret, r#"{"last_message":"stolen"}"#);
+    let link = format!("ln -s {} \"$AGENTPR_REPORT_FILE\"", secret.display());
+    let scripts = [
+        r#"echo '{' > "$AGENTPR_REPORT_FILE""#.to_owned(),
+        r#"echo '{"usage":{"input":-1}}' > "$AGENTPR_REPORT_FILE""#.to_owned(),
+        r#"echo '{"words":"x"}' > "$AGENTPR_REPORT_FILE""#.to_owned(),
+        r#"mkfifo "$AGENTPR_REPORT_FILE""#.to_owned(),
+        r#"mkdir "$AGENTPR_REPORT_FILE""#.to_owned(),
+        r#"head -c 600000 /dev/zero > "$AGENTPR_REPORT_FILE""#.to_owned(),
+        link,
+    ];
+    for script in scripts {
+        let report = command(&world, &format!("{script}\necho words"), |_| {}).await;
+        assert_eq!(report.outcome, AttemptOutcome::Succeeded, "{script}");
+        assert!(report.evidence.message.contains("AGENTPR_REPORT_FILE` is not taken"), "{script}");
+        assert_eq!(report.last_message, "words", "{script}");
+    }
+    let report = command(&world, "echo words", |_| {}).await;
+    assert_eq!(report.evidence.message, "the agent ended with code 0", "an earlier report is gone");
+}
+
+#[tokio::test]
+async fn what_a_program_reports_is_cleaned_like_what_it_prints() {
+    let world = World::new();
+    let secret = "ghp_x7Kq9ZbT2mWv4RnY8cLd1FgH6sJp3AeUo5Qi";
+    let script = format!(
+        "printf '{{\"last_message\":\"\\\\u001b[31mred {secret}\",\"usage\":{{\"input\":7,\"cost_micros\":9}}}}' > \"$AGENTPR_REPORT_FILE\""
+    );
+    let report = command(&world, &script, |_| {}).await;
+    assert_eq!(report.last_message, "red ***", "{}", report.evidence.message);
+    let usage = report.evidence.agent.unwrap().usage;
+    assert_eq!((usage.tokens.input, usage.micros, usage.source), (7, 9, MoneySource::Reported));
+}
+
+#[tokio::test]
+async fn an_allowance_of_time_ends_a_program_as_a_budget() {
+    let world = World::new();
+    let report = command(&world, "sleep 60", |order| order.allowance.secs = Some(1)).await;
+    let record = report.evidence.agent.unwrap();
+    assert_eq!((record.class, record.trouble), (OutcomeClass::Killed, Some(Trouble::Budget)));
+    assert_eq!(report.evidence.message, "the agent used 1 of 1 seconds");
 }

@@ -146,3 +146,177 @@ fn the_default_places_follow_the_xdg_rules() {
     let path = finish(command.env("XDG_CONFIG_HOME", &config).spawn().unwrap()).ok().stdout;
     assert_eq!(path.trim(), format!("{config}/agentpr/config.toml"));
 }
+
+/// The settings with these in the file; the path of the file.
+fn with_file(sandbox: &Sandbox, text: &str, variables: &[(&str, &str)]) -> (Answer, String) {
+    let file = sandbox.write("settings.toml", text).display().to_string();
+    (show(sandbox, &["--config", &file], variables), file)
+}
+
+#[test]
+fn settings_of_agents_roles_prices_and_budgets_are_shown_where_they_are_set() {
+    let sandbox = Sandbox::empty();
+    let text = "[agents.codex]\nmodel = 'm-1'\nbase_url = 'http://127.0.0.1:9/v1/'\nlogin = 'auth.json'\n\
+        [roles.plan]\nagent = 'claude'\n[roles.debug]\n\
+        [prices.m-1]\ninput = 1.25\ncached = '0.000001'\noutput = 10\n\
+        [budget.run]\ntokens = 1000\ndollars = 2.5\nminutes = 90\n[budget.day]\nturns = 7\n\
+        [limits]\nquota_wait_minutes = 5\n";
+    let (answer, file) = with_file(&sandbox, text, &[]);
+    let answer = answer.ok();
+    for (name, value) in [
+        ("agents.codex.model", "m-1"),
+        ("agents.codex.base_url", "http://127.0.0.1:9/v1"),
+        ("roles.plan.agent", "claude"),
+        ("roles.plan.model", ""),
+        ("roles.debug.agent", ""),
+        ("prices.\"m-1\".input", "1.25"),
+        ("prices.\"m-1\".cached", "0.000001"),
+        ("prices.\"m-1\".cache_write", "1.25"),
+        ("prices.\"m-1\".output", "10"),
+        ("budget.run.tokens", "1000"),
+        ("budget.run.dollars", "2.5"),
+        ("budget.run.minutes", "90"),
+        ("budget.day.turns", "7"),
+        ("limits.quota_wait_minutes", "5"),
+    ] {
+        assert_eq!(settings(&answer, name), (value.to_owned(), file.clone()), "{name}");
+    }
+    let beside = sandbox.path().join("auth.json").display().to_string();
+    assert_eq!(settings(&answer, "agents.codex.login").0, beside, "it counts from the file's place");
+    let document = answer.json();
+    assert!(document.get("budget.attempt.tokens").is_none() && document.get("agents.aider.model").is_none());
+}
+
+#[test]
+fn a_key_is_shown_as_the_name_of_its_variable_and_nothing_of_its_value() {
+    let sandbox = Sandbox::empty();
+    let key = "zzcanaryvalue1";
+    let in_file = sandbox.write("key.txt", &format!("{key}\n")).display().to_string();
+    let text = "[agents.codex]\nkey_env = 'MY_ACCESS'\n";
+    let state = |variables: &[(&str, &str)]| {
+        let (answer, _) = with_file(&sandbox, text, variables);
+        let answer = answer.ok();
+        assert!(!answer.stdout.contains("zzcanary"), "{}", answer.stdout);
+        settings(&answer, "agents.codex.key_env").0
+    };
+    assert_eq!(state(&[]), "MY_ACCESS (not set)");
+    assert_eq!(state(&[("CODEX_API_KEY", key)]), "MY_ACCESS (not set)", "the one that is named counts");
+    assert_eq!(state(&[("MY_ACCESS", key)]), "MY_ACCESS (set)");
+    assert_eq!(state(&[("MY_ACCESS_FILE", &in_file)]), "MY_ACCESS (set)");
+
+    for (agent, variable) in [
+        ("codex", "CODEX_API_KEY"),
+        ("claude", "ANTHROPIC_API_KEY"),
+        ("claude", "ANTHROPIC_AUTH_TOKEN"),
+        ("claude", "CLAUDE_CODE_OAUTH_TOKEN"),
+    ] {
+        for (name, value) in [(variable.to_owned(), key), (format!("{variable}_FILE"), in_file.as_str())] {
+            let answer = show(&sandbox, &[], &[(&name, value)]).ok();
+            assert!(!answer.stdout.contains("zzcanary"), "{}", answer.stdout);
+            let (shown, origin) = settings(&answer, &format!("agents.{agent}.key_env"));
+            assert_eq!((shown, origin), (format!("{variable} (set)"), variable.to_owned()));
+        }
+    }
+    let others = [("OPENAI_API_KEY", key), ("OPENCODE_API_KEY", key)];
+    let answer = show(&sandbox, &[], &others).ok();
+    assert!(!answer.stdout.contains("key_env"), "it is nobody's by itself: {}", answer.stdout);
+}
+
+#[test]
+fn a_key_in_a_file_that_cannot_be_read_is_an_error_without_the_key() {
+    let sandbox = Sandbox::empty();
+    let none = sandbox.path().join("none").display().to_string();
+    let answer = show(&sandbox, &[], &[("CODEX_API_KEY_FILE", &none)]).code(2);
+    assert!(answer.json()["error"].as_str().unwrap().contains("CODEX_API_KEY_FILE"), "{}", answer.stdout);
+    let two = sandbox.write("two", "zzcanaryvalue1\nzzcanaryvalue2\n").display().to_string();
+    let answer = show(&sandbox, &[], &[("CODEX_API_KEY_FILE", &two)]).code(2);
+    assert!(!answer.stdout.contains("zzcanary"), "{}", answer.stdout);
+}
+
+#[test]
+fn an_agents_program_is_named_in_the_file_or_by_its_variable() {
+    let sandbox = Sandbox::empty();
+    let text = "[agents.codex]\nprogram = '/opt/codex'\n";
+    let (answer, file) = with_file(&sandbox, text, &[]);
+    assert_eq!(settings(&answer.ok(), "agents.codex.program"), ("/opt/codex".to_owned(), file));
+    let (answer, _) = with_file(&sandbox, text, &[("AGENTPR_CODEX_BIN", "/srv/codex")]);
+    let by_variable = settings(&answer.ok(), "agents.codex.program");
+    assert_eq!(by_variable, ("/srv/codex".to_owned(), "AGENTPR_CODEX_BIN".to_owned()));
+    let by_name = show(&sandbox, &[], &[("AGENTPR_AIDER_BIN", "sh")]).ok();
+    let (found, _) = settings(&by_name, "agents.aider.program");
+    assert!(found.starts_with('/') && found.ends_with("/sh"), "{found}");
+    let _own = show(&sandbox, &[], &[("AGENTPR_CODEX_BIN", "codex")]).ok();
+    let answer = show(&sandbox, &[], &[("AGENTPR_CODEX_BIN", "no-such-codex")]).code(2);
+    assert!(answer.json()["error"].as_str().unwrap().contains("agents.codex.program"), "{}", answer.stdout);
+}
+
+#[test]
+fn a_server_that_runs_already_has_its_password_from_a_variable() {
+    let sandbox = Sandbox::empty();
+    let variables = [
+        ("AGENTPR_OPENCODE_URL", "http://127.0.0.1:4096/"),
+        ("OPENCODE_SERVER_USERNAME", "me"),
+        ("OPENCODE_SERVER_PASSWORD", "zzcanaryvalue1"),
+    ];
+    let answer = show(&sandbox, &[], &variables).ok();
+    assert_eq!(settings(&answer, "agents.opencode.url").1, "AGENTPR_OPENCODE_URL");
+    assert_eq!(settings(&answer, "agents.opencode.server_user").0, "me");
+    let password = settings(&answer, "agents.opencode.server_password_env").0;
+    assert_eq!(password, "OPENCODE_SERVER_PASSWORD (set)");
+    assert!(!answer.stdout.contains("zzcanary"), "{}", answer.stdout);
+    let without = show(&sandbox, &[], &variables[1..]).ok();
+    assert!(!without.stdout.contains("agents.opencode"), "the engine's own server has its own password");
+}
+
+#[test]
+fn settings_of_agents_that_make_no_sense_are_refused_with_their_place() {
+    let sandbox = Sandbox::empty();
+    for (text, words) in [
+        (
+            "[agents.cursor]\nmodel = 'x'\n",
+            &["agents.cursor", "codex, opencode, claude, aider", "command:"][..],
+        ),
+        ("[agents.codex]\nmodell = 'x'\n", &["modell", "line 2"]),
+        ("[agents.codex]\nprogram = 'bin/codex'\n", &["agents.codex.program", "absolute"]),
+        ("[agents.codex]\nmodel = '-m'\n", &["agents.codex.model"]),
+        ("[agents.codex]\nmodel = 'a b'\n", &["agents.codex.model"]),
+        ("[agents.codex]\nbase_url = 'models.example'\n", &["agents.codex.base_url"]),
+        ("[agents.codex]\nbase_url = 'ftp://models.example'\n", &["agents.codex.base_url"]),
+        ("[agents.codex]\nbase_url = 'https://me:pw@models.example'\n", &["agents.codex.base_url"]),
+        ("[agents.codex]\nbase_url = 'https://models.example?key=1'\n", &["agents.codex.base_url"]),
+        ("[agents.codex]\nkey_env = 'GH_TOKEN'\n", &["agents.codex.key_env", "GH_TOKEN"]),
+        ("[agents.codex]\nkey_env = 'GITHUB_TOKEN'\n", &["agents.codex.key_env"]),
+        ("[agents.codex]\nkey_env = 'AGENTPR_TELEGRAM_BOT_TOKEN'\n", &["agents.codex.key_env"]),
+        ("[agents.codex]\nkey_env = 'PATH'\n", &["agents.codex.key_env"]),
+        ("[agents.codex]\nlogin = '~/.codex/auth.json'\n", &["agents.codex.login"]),
+        ("[agents.codex]\nurl = 'http://127.0.0.1:1'\n", &["agents.codex.url", "opencode"]),
+        ("[agents.codex]\npool = ''\n", &["agents.codex.pool"]),
+        ("[roles.plans]\nmodel = 'x'\n", &["plans", "explore"]),
+        ("[roles.plan]\nagents = 'x'\n", &["agents", "line 2"]),
+        ("[roles.plan]\nagent = ''\n", &["roles.plan.agent"]),
+        ("[roles.plan]\nmodel = ''\n", &["roles.plan.model"]),
+        ("[prices.m]\ninput = 1\n", &["output"]),
+        ("[prices.m]\ninput = -1\noutput = 1\n", &["line 2"]),
+        ("[prices.m]\ninput = 0.0000001\noutput = 1\n", &["line 2", "six decimals"]),
+        ("[prices.m]\ninput = 'cheap'\noutput = 1\n", &["line 2"]),
+        ("[prices.m]\ninput = inf\noutput = 1\n", &["line 2"]),
+        ("[prices.'']\ninput = 1\noutput = 1\n", &["prices"]),
+        ("[budget.week]\ntokens = 1\n", &["week"]),
+        ("[budget.run]\ntoken = 1\n", &["token"]),
+        ("[budget.run]\ntokens = 0\n", &["budget.run.tokens", "more than 0"]),
+        ("[budget.run]\ndollars = -1\n", &["line 2"]),
+        ("[limits]\nquota_wait_minutes = -1\n", &["line 2"]),
+    ] {
+        let file = sandbox.write("settings.toml", text).display().to_string();
+        let answer = sandbox.agentpr(&["--config", &file, "config", "show"]).code(2);
+        for word in words {
+            assert!(answer.stderr.contains(word), "{text}: {word}: {}", answer.stderr);
+        }
+        assert!(answer.stderr.contains("hint: ") && !answer.stderr.contains(":pw@"), "{}", answer.stderr);
+    }
+    // What stands in the place of a name may be the key itself.
+    let text = "[agents.codex]\nkey_env = 'zz-canary-value'\n";
+    let (answer, _) = with_file(&sandbox, text, &[]);
+    let answer = answer.code(2);
+    assert!(!answer.stdout.contains("canary"), "{}", answer.stdout);
+}

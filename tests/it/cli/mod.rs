@@ -1,5 +1,6 @@
 //! The command line as scripts and people meet it: settings, documents, words, exit codes, signals.
 
+mod agents;
 mod config;
 mod doctor;
 mod error;
@@ -10,6 +11,7 @@ mod preflight;
 mod signal;
 mod step;
 mod step_end;
+mod usage;
 mod verb;
 mod verify;
 

@@ -39,7 +39,9 @@ fn limited(limits: Limits) -> Story {
 fn each_step_begins_in_its_states() {
     let states = |step: Step, actor: &Actor| -> Vec<State> {
         let begins = |state: &State| {
-            in_state(*state).ask(actor, &Command::StartAttempt { step, generation: 1 }).is_ok()
+            in_state(*state)
+                .ask(actor, &Command::StartAttempt { step, generation: 1, reserved: None })
+                .is_ok()
         };
         State::ALL.into_iter().filter(begins).collect()
     };
@@ -62,7 +64,7 @@ fn each_step_begins_in_its_states() {
 
 #[test]
 fn the_engine_pushes_a_run_under_review_only_when_it_is_approved() {
-    let push = Command::StartAttempt { step: Step::Push, generation: 1 };
+    let push = Command::StartAttempt { step: Step::Push, generation: 1, reserved: None };
     assert_eq!(in_state(NeedsHumanReview).refused(Actor::engine(), push.clone()), "illegal_transition");
     assert_eq!(in_state(NeedsHumanReview).approved().refused(Actor::engine(), push), "accepted");
 }
@@ -73,7 +75,7 @@ fn attempts_are_numbered_and_one_at_a_time() {
     let before = story.run().attempts.0;
     story.begin(&Actor::engine(), Step::Agent);
     for step in STEPS {
-        let code = story.refused(person(), Command::StartAttempt { step, generation: 1 });
+        let code = story.refused(person(), Command::StartAttempt { step, generation: 1, reserved: None });
         assert_eq!(code, "attempt_under_way");
     }
     let wrong =

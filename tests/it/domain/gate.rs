@@ -288,7 +288,7 @@ fn a_commit_approved_after_another_was_pushed_is_pushed_before_its_pull_request(
     story.person(Command::RequestPr { request: Box::new(PrRequest { card, ..request(1, 2) }) });
     let mut story = story.approved();
     assert_eq!((story.state(), story.due()), (State::Pushed, Due::Perform(Step::Push)));
-    let early = Command::StartAttempt { step: Step::PrCreate, generation: 1 };
+    let early = Command::StartAttempt { step: Step::PrCreate, generation: 1, reserved: None };
     assert_eq!(story.refused(Actor::engine(), early), "illegal_transition");
     assert!(story.go());
     assert_eq!(story.due(), Due::Perform(Step::PrCreate));

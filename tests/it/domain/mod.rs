@@ -1,5 +1,6 @@
 //! The rules of a run, told as cases, as a table, as properties, and as a walk over every state it can be in.
 
+mod agent;
 mod attempts;
 mod command_policy;
 mod gate;

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
 use agentpr::domain::actor::Actor;
+use agentpr::domain::agent::quota::Exhausted;
+use agentpr::domain::agent::role::Role;
 use agentpr::domain::command::{Approval, Command, Flow, StepOutcome};
 use agentpr::domain::event::{Event, Recorded};
 use agentpr::domain::evidence::{AttemptOutcome, CheckOutcome, Step};
@@ -16,8 +18,8 @@ use agentpr::domain::state::State;
 
 use super::samples::{
     approval, attempt, branch, change, contract, digest, driven_spec, every_event, evidence, failure, github,
-    linked, manual_spec, minutes, person, pr, prepared, process, pushed, report, request, request_id, run_id,
-    sha, start,
+    linked, manual_spec, minutes, person, pool, pr, prepared, process, pushed, report, request, request_id,
+    run_id, session, sha, start,
 };
 use super::scenario::Story;
 
@@ -111,6 +113,9 @@ fn commands() -> impl Strategy<Value = Command> {
         Command::Cancel { reason: String::new() },
         Command::Escalate { reason: "look".to_owned(), message: "at it".to_owned() },
         Command::NoteProcess { attempt: attempt(1), process: process() },
+        Command::NoteSession { attempt: attempt(1), role: Role::Build, session: session() },
+        Command::Park { exhausted: Exhausted { pool: pool(), reset_at: None, reset_secs: None } },
+        Command::LiftQuota { pool: pool() },
         Command::RegisterArtifact {
             kind: "prompt".to_owned(),
             path: "p".to_owned(),
@@ -122,7 +127,7 @@ fn commands() -> impl Strategy<Value = Command> {
     let reviews = select(vec!["approved", "changes_requested", "commented"]);
     prop_oneof![
         4 => simple,
-        3 => steps().prop_map(|step| Command::StartAttempt { step, generation: 1 }),
+        3 => steps().prop_map(|step| Command::StartAttempt { step, generation: 1, reserved: None }),
         1 => (0..9u32, outcomes())
             .prop_map(|(no, outcome)| Command::EndAttempt { attempt: attempt(no), evidence: evidence(), outcome }),
         1 => (1..4u8).prop_map(|n| Command::NoteChange { change: change(n) }),
@@ -251,7 +256,7 @@ proptest! {
         deeds.iter().for_each(|deed| drop(act(&mut story, deed)));
         // These say something new each time: another request, another guess, another file.
         let once = !matches!(command, Command::RequestPr { .. } | Command::Approve(_) | Command::RegisterArtifact { .. }
-            | Command::NoteProcess { .. });
+            | Command::NoteProcess { .. } | Command::LiftQuota { .. });
         if once && story.ask(&person(), &command).is_ok() {
             let state = story.state();
             if let Ok(decision) = story.ask(&person(), &command) {
@@ -297,7 +302,7 @@ fn generated_stories_get_far() {
     let mut runner = TestRunner::deterministic();
     let mut seen = std::collections::BTreeSet::new();
     let told = (specs(), prop::collection::vec(deeds(), 1..60));
-    for _ in 0..1_000 {
+    for _ in 0..2_000 {
         let (spec, deeds) = told.new_tree(&mut runner).unwrap().current();
         let mut story = Story::of(spec);
         for deed in &deeds {

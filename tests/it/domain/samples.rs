@@ -2,14 +2,21 @@
 
 use agentpr::domain::action::{ActionKind, ActionLine, ActionResult, ActionsReport, ActionsRequest, Risk};
 use agentpr::domain::actor::{Actor, Channel};
+use agentpr::domain::agent::budget::Allowance;
+use agentpr::domain::agent::class::{OutcomeClass, Trouble};
+use agentpr::domain::agent::quota::{Exhausted, Pool};
+use agentpr::domain::agent::record::{AgentRecord, Session};
+use agentpr::domain::agent::role::Role;
+use agentpr::domain::agent::usage::{MoneySource, Tokens, Usage};
 use agentpr::domain::command::{Approval, Failure, StepOutcome};
 use agentpr::domain::event::{
     ActionsDecided, ActionsExecuted, ActionsRequested, ArtifactRegistered, AttemptEnded, AttemptStarted,
     AuthGranted, Cancelled, ChangeCaptured, CheckRecorded, ChecksFinished, DiscoveryStarted, Event,
     FixRequested, GuardViolated, HumanReviewRequested, ImplementationStarted, MarkedDone, PausedByPerson,
     PlanReady, PolicyScanned, PrApproved, PrLinked, PrRequestCancelled, PrRequested, ProcessStarted, Pushed,
-    Resumed, Retried, ReviewRecorded, RunCreated, Skipped, StepFailed, TimedOut, TokenRefused,
-    ValidationStarted, VerdictRendered, VerifySpecPinned, WorkspacePrepared,
+    QuotaLifted, QuotaParked, Resumed, Retried, ReviewRecorded, RunCreated, SessionNamed, Skipped,
+    StepFailed, TimedOut, TokenRefused, ValidationStarted, VerdictRendered, VerifySpecPinned,
+    WorkspacePrepared,
 };
 use agentpr::domain::evidence::{
     AttemptEvidence, AttemptOutcome, Change, CheckOutcome, CheckReport, CheckResult, CheckSource, Contract,
@@ -75,6 +82,9 @@ pub(super) fn manual_spec() -> RunSpec {
         prompt_version: "v1".to_owned(),
         task: "mend the test".to_owned(),
         agent: None,
+        model: None,
+        roles: std::collections::BTreeMap::default(),
+        budgets: agentpr::domain::agent::budget::Budgets::default(),
         checks: vec!["cargo test".to_owned()],
         base_branch: None,
         remote: None,
@@ -213,6 +223,29 @@ pub(super) fn attempt(n: u32) -> AttemptNo {
     AttemptNo(n)
 }
 
+/// A credential's allowance.
+pub(super) fn pool() -> Pool {
+    Pool::new("codex:CODEX_API_KEY")
+}
+
+/// A conversation that was left in the middle.
+pub(super) fn session() -> Session {
+    let total = Tokens { input: 900, cached: 600, output: 80, reasoning: 40, ..Tokens::default() };
+    Session { agent: "codex".to_owned(), id: "session-1".to_owned(), total }
+}
+
+/// What is known of an agent that used its allowance up.
+pub(super) fn agent_record() -> AgentRecord {
+    AgentRecord {
+        model: Some("model-1".to_owned()),
+        session: Some(session()),
+        usage: Usage { tokens: session().total, micros: 12_300, source: MoneySource::Reported, turns: 3 },
+        pool: Some(pool()),
+        exhausted: Some(Exhausted { pool: pool(), reset_at: None, reset_secs: None }),
+        ..AgentRecord::of(OutcomeClass::Quota, Some(Trouble::QuotaExhausted))
+    }
+}
+
 /// One of every event, with the variants that matter to where it leads.
 pub(super) fn every_event() -> Vec<(String, Event)> {
     let mut events: Vec<Event> = vec![
@@ -223,8 +256,12 @@ pub(super) fn every_event() -> Vec<(String, Event)> {
         AuthGranted {}.into(),
         PlanReady { contract: contract() }.into(),
         ImplementationStarted {}.into(),
-        AttemptStarted { attempt: attempt(1), step: Step::Agent, generation: 1 }.into(),
+        AttemptStarted { attempt: attempt(1), step: Step::Agent, generation: 1, reserved: None }.into(),
         ProcessStarted { attempt: attempt(1), process: process() }.into(),
+        SessionNamed { attempt: attempt(1), role: Role::Build, session: session() }.into(),
+        QuotaParked { pool: pool(), reset_at: Some(minutes(30).wall), until: minutes(31).wall, times: 1 }
+            .into(),
+        QuotaLifted { pool: pool() }.into(),
         AttemptEnded {
             attempt: attempt(1),
             step: Step::Agent,
@@ -280,6 +317,18 @@ pub(super) fn every_event() -> Vec<(String, Event)> {
     let mut named: Vec<(String, Event)> =
         events.drain(..).map(|event| (event.name().to_owned(), event)).collect();
     let mut add = |variant: &str, event: Event| named.push((format!("{}, {variant}", event.name()), event));
+    let reserved = Some(Allowance { tokens: Some(1_000), turns: Some(4), ..Allowance::default() });
+    add(
+        "reserved",
+        AttemptStarted { attempt: attempt(1), step: Step::Agent, generation: 1, reserved }.into(),
+    );
+    let ended = AttemptEnded {
+        attempt: attempt(1),
+        step: Step::Agent,
+        outcome: AttemptOutcome::Failed,
+        evidence: AttemptEvidence { agent: Some(Box::new(agent_record())), ..evidence() },
+    };
+    add("of an agent that is known", ended.into());
     add("retryable", step_failed(true));
     add("not retryable", step_failed(false));
     for (about, head) in [("our head", Some(1)), ("another head", Some(2)), ("no head told", None)] {

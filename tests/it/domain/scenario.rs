@@ -134,7 +134,7 @@ impl Story {
 
     /// Begins `step` and leaves it open.
     pub(super) fn begin(&mut self, actor: &Actor, step: Step) -> &mut Self {
-        self.accepted(actor, &Command::StartAttempt { step, generation: 1 })
+        self.accepted(actor, &Command::StartAttempt { step, generation: 1, reserved: None })
     }
 
     /// Ends the open attempt.

@@ -11,6 +11,7 @@ use agentpr::domain::event::{AttemptStarted, Event, WorkspacePrepared};
 use agentpr::domain::evidence::{CheckOutcome, Step};
 use agentpr::domain::gate::{Gate, MAX_WRONG_TOKENS};
 use agentpr::domain::id::{AttemptNo, Version};
+use agentpr::domain::next::{Due, Wait, next};
 use agentpr::domain::spec::{Delivery, Limits, RunSpec};
 use agentpr::domain::state::State;
 
@@ -33,6 +34,7 @@ fn key(node: &Node) -> u64 {
     (run.state, run.paused_from, asks, cut_off, run.fix_rounds, run.fresh_change).hash(&mut hash);
     (run.open.as_ref().map(|open| open.step), run.prepared.is_some(), newest.is_some()).hash(&mut hash);
     run.evidence().map(CheckOutcome::name).hash(&mut hash);
+    matches!(next(run, &moment(false)), Due::Wait(Wait::Quota(_))).hash(&mut hash);
     (pushed.is_some(), pushed == newest, run.pr.is_some()).hash(&mut hash);
     let gate = match &run.gate {
         Gate::Closed => 10,
@@ -235,7 +237,7 @@ fn a_wrong_step_made_by_hand_is_caught() {
     assert_eq!(wrong(State::Done, State::Implementing, nobody, None), "I6");
     assert_eq!(wrong(State::Implementing, State::Pushed, nobody, Some(pushed(1))), "I8");
     assert_eq!(wrong(State::NeedsHumanReview, State::Implementing, nobody, None), "I10");
-    let begun = AttemptStarted { attempt: AttemptNo(9), step: Step::Agent, generation: 1 };
+    let begun = AttemptStarted { attempt: AttemptNo(9), step: Step::Agent, generation: 1, reserved: None };
     assert_eq!(wrong(State::Paused, State::Paused, nobody, Some(begun.into())), "I10");
     let late =
         Command::RecordCheck { conclusion: "failure".to_owned(), head_sha: Some(sha(7)), pr_number: None };

@@ -152,7 +152,7 @@ fn goes_on(run: &Run, late: bool) -> Option<String> {
     let due = next(run, &now);
     let command = match &due {
         Due::Command(command) => command.clone(),
-        Due::Perform(step) => Command::StartAttempt { step: *step, generation: 1 },
+        Due::Perform(step) => Command::StartAttempt { step: *step, generation: 1, reserved: None },
         Due::Wait(wait) => {
             let sound = match wait {
                 Wait::Attempt(_) => run.open.is_some(),
@@ -160,6 +160,7 @@ fn goes_on(run: &Run, late: bool) -> Option<String> {
                 Wait::Person => state.is_held() || state == State::Pushed,
                 Wait::Operator => !run.spec.is_driven() && !state.is_held() && !state.is_terminal(),
                 Wait::Forge => matches!(state, State::CiWait | State::ReviewWait),
+                Wait::Quota(until) => !late && now.wall < *until && !state.is_held(),
                 Wait::Nothing => state.is_terminal(),
             };
             return (!sound).then(|| format!("I12: {state} waits for {wait:?}"));

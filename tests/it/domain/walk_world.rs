@@ -1,8 +1,11 @@
 //! The world of the walk: a remote branch, pull requests, a base that moves, and everything that can happen next.
 
 use agentpr::domain::actor::Actor;
+use agentpr::domain::agent::class::{OutcomeClass, Trouble};
+use agentpr::domain::agent::quota::{Exhausted, Pool};
+use agentpr::domain::agent::record::AgentRecord;
 use agentpr::domain::command::{Approval, Command, Flow, StepOutcome};
-use agentpr::domain::evidence::{AttemptOutcome, CheckOutcome, Step};
+use agentpr::domain::evidence::{AttemptEvidence, AttemptOutcome, CheckOutcome, OpenAttempt, Step};
 use agentpr::domain::gate::{Approved, Gate, PolicyReport, PrBinding, PrRequest};
 use agentpr::domain::id::CommitSha;
 use agentpr::domain::next::{Due, next};
@@ -151,7 +154,7 @@ impl Node {
         for late in [false, true] {
             let command = match next(self.run(), &moment(late)) {
                 Due::Command(command) => command,
-                Due::Perform(step) => Command::StartAttempt { step, generation: 1 },
+                Due::Perform(step) => Command::StartAttempt { step, generation: 1, reserved: None },
                 Due::Wait(_) => continue,
             };
             acts.push(ask(Actor::engine(), command, late));
@@ -242,10 +245,28 @@ impl Node {
                 }
             }
         }
+        if let Step::Agent | Step::Plan = open.step {
+            acts.push(ask(Actor::engine(), self.used_up(open), false));
+        }
         for outcome in all {
             let command = Command::EndAttempt { attempt: open.no, evidence: Default::default(), outcome };
             acts.push(ask(Actor::engine(), command, false));
         }
+    }
+
+    /// The agent meets the end of its allowance.
+    fn used_up(&self, open: &OpenAttempt) -> Command {
+        let mut record = AgentRecord::of(OutcomeClass::Quota, Some(Trouble::QuotaExhausted));
+        record.exhausted = Some(exhausted());
+        let evidence = AttemptEvidence { agent: Some(Box::new(record)), ..AttemptEvidence::default() };
+        let flow = if self.world.ordered { Flow::ByHand { success: None } } else { Flow::Unattended };
+        let outcome = match open.step {
+            Step::Agent => {
+                StepOutcome::AgentEnded { outcome: AttemptOutcome::Failed, change: None, actions: None, flow }
+            }
+            _ => failure(true),
+        };
+        Command::EndAttempt { attempt: open.no, evidence, outcome }
     }
 
     fn person(&self, scope: Scope, acts: &mut Vec<Act>) {
@@ -268,7 +289,7 @@ impl Node {
                 Command::StartImplementation,
             ]);
             for step in STEPS {
-                commands.push(Command::StartAttempt { step, generation: 1 });
+                commands.push(Command::StartAttempt { step, generation: 1, reserved: None });
             }
         }
         if scope.by_name {
@@ -276,6 +297,9 @@ impl Node {
                 commands.push(Command::Resume { target: Some(state) });
                 commands.push(Command::Retry { target: Some(state) });
             }
+        }
+        if self.run().parked.is_some() {
+            commands.push(Command::LiftQuota { pool: exhausted().pool });
         }
         acts.extend(commands.into_iter().map(|command| ask(person(), command, false)));
     }
@@ -346,6 +370,10 @@ fn ask(by: Actor, command: Command, late: bool) -> Act {
 }
 
 /// The time of an act: the request's hour, or after it.
+fn exhausted() -> Exhausted {
+    Exhausted { pool: Pool::new("model:KEY"), reset_at: None, reset_secs: Some(60) }
+}
+
 pub(super) fn moment(late: bool) -> Moment {
     if late { minutes(31) } else { start() }
 }

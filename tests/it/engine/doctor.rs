@@ -83,7 +83,7 @@ fn room_has_a_floor_and_a_warning_above_it() {
 
 #[test]
 fn a_version_is_read_out_of_what_a_program_says() {
-    let read = |line| judge::numbers(line);
+    let read = agentpr::domain::agent::known::numbers;
     assert_eq!(read("git version 2.47.3"), Some(vec![2, 47, 3]));
     assert_eq!(read("git version 2.39.5 (Apple Git-154)"), Some(vec![2, 39, 5]));
     assert_eq!(read("codex-cli 0.23.0-alpha.1"), Some(vec![0, 23, 0]));

@@ -1,5 +1,8 @@
 //! The engine with a model of the world around it: no process, no disk, no waiting for real time.
 
+mod agent;
+mod agents;
+mod budget;
 mod doctor;
 mod drive;
 mod gate;
@@ -50,6 +53,9 @@ impl Scene {
             prompt_version: "v1".to_owned(),
             task: "Accept trailing commas".to_owned(),
             agent: Some("model".to_owned()),
+            model: None,
+            roles: None,
+            budgets: None,
             checks: vec!["make test".to_owned()],
             base_branch: None,
             head_branch: None,
@@ -73,8 +79,11 @@ impl Scene {
     /// Drives a run until its agent is at work and waits; the task goes on.
     async fn at_work(&self, run: &RunId) -> JoinHandle<Result<Driven, AppError>> {
         let (app, stop, run) = (Arc::clone(&self.app), self.stop.clone(), run.clone());
-        let task = tokio::spawn(async move { app.drive(&run, &stop).await });
-        self.world.waiting.acquire().await.unwrap().forget();
+        let mut task = tokio::spawn(async move { app.drive(&run, &stop).await });
+        tokio::select! {
+            permit = self.world.waiting.acquire() => permit.unwrap().forget(),
+            ended = &mut task => panic!("it ended before its agent was at work: {ended:?}"),
+        }
         task
     }
 

@@ -151,7 +151,7 @@ async fn a_run_that_was_cancelled_while_another_process_died_is_found_by_a_later
     let order = agentpr::app::submit::RunOrder { agent: None, ..Scene::order("r1") };
     let run = scene.app.submit(order, &Scene::person(), None).unwrap().run.id;
     scene.command(&run, &Command::StartDiscovery);
-    scene.command(&run, &Command::StartAttempt { step: Step::Prepare, generation: 1 });
+    scene.command(&run, &Command::StartAttempt { step: Step::Prepare, generation: 1, reserved: None });
     scene.command(&run, &Command::Cancel { reason: String::new() });
     let ended = async {
         while scene.app.run(&run).unwrap().open.is_some() {

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use agentpr::adapters::store::memory::MemoryStore;
+use agentpr::domain::agent::budget::Spent;
+use agentpr::domain::agent::quota::{Pool, PoolRow};
 use agentpr::domain::event::Recorded;
 use agentpr::domain::id::{Digest, EventSeq, IdempotencyKey, RunId, Version};
-use agentpr::domain::projection::{ArtifactRow, AttemptRow, RunRow};
+use agentpr::domain::projection::{ArtifactRow, AttemptRow, RunRow, UsageRow};
 use agentpr::domain::time::Moment;
+use agentpr::ports::ledger::{Ledger, UsageQuery};
 use agentpr::ports::store::{
     Append, EventStore, Lease, LeaseOwner, RebuildReport, RunQuery, StoreError, StoreFacts, Upkeep,
     VerifyReport,
@@ -103,6 +106,24 @@ impl EventStore for FaultyStore {
 
     fn change_mark(&self) -> Result<u64, StoreError> {
         self.inner.change_mark()
+    }
+}
+
+impl Ledger for FaultyStore {
+    fn spent(&self, query: &UsageQuery) -> Result<Spent, StoreError> {
+        self.inner.spent(query)
+    }
+
+    fn usage_rows(&self, query: &UsageQuery, limit: usize) -> Result<Vec<UsageRow>, StoreError> {
+        self.inner.usage_rows(query, limit)
+    }
+
+    fn pool(&self, pool: &Pool) -> Result<Option<PoolRow>, StoreError> {
+        self.inner.pool(pool)
+    }
+
+    fn pools(&self) -> Result<Vec<PoolRow>, StoreError> {
+        self.inner.pools()
     }
 }
 

@@ -7,7 +7,7 @@ use agentpr::domain::confine::Tier;
 use agentpr::domain::id::RunId;
 use agentpr::domain::time::Timestamp;
 use agentpr::ports::probe::{
-    GitDir, HiddenHome, LooseMode, Probe, Project, Reach, Registry, SandboxFacts, Tool, Version,
+    GitDir, HiddenHome, LooseMode, Probe, Project, Reach, Registry, SandboxFacts, Version,
 };
 use async_trait::async_trait;
 
@@ -19,7 +19,7 @@ impl Probe for World {
         Some(Path::new("/bin").join(name))
     }
 
-    fn versions(&self, programs: &[Tool]) -> Vec<Version> {
+    fn versions(&self, programs: &[&str]) -> Vec<Version> {
         programs.iter().map(|_| Version::Absent).collect()
     }
 

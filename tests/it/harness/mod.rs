@@ -5,6 +5,7 @@ pub(crate) mod faulty;
 pub(crate) mod git;
 mod machine;
 pub(crate) mod model;
+pub(crate) mod opencode;
 pub(crate) mod sandbox;
 pub(crate) mod skip;
 pub(crate) mod world;

@@ -61,6 +61,9 @@ pub(crate) fn spec(run: &RunId) -> RunSpec {
             "Round half to even in the price column\n\nThe invoice of {run} is a cent off; see the table."
         ),
         agent: Some("codex".to_owned()),
+        model: None,
+        roles: std::collections::BTreeMap::default(),
+        budgets: agentpr::domain::agent::budget::Budgets::default(),
         checks: vec!["cargo test".to_owned()],
         base_branch: None,
         remote: None,
@@ -112,7 +115,7 @@ fn fix_round(round: u32) -> Vec<Event> {
 
 /// The beginning of an attempt.
 pub(crate) fn started(attempt: u32, step: Step) -> Event {
-    AttemptStarted { attempt: AttemptNo(attempt), step, generation: 1 }.into()
+    AttemptStarted { attempt: AttemptNo(attempt), step, generation: 1, reserved: None }.into()
 }
 
 /// The end of an attempt, with a log.

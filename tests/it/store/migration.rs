@@ -2,8 +2,10 @@
 
 use agentpr::adapters::store::SqliteStore;
 use agentpr::adapters::store::sqlite::SCHEMA;
+use agentpr::domain::agent::usage::Usage;
 use agentpr::domain::id::{EventSeq, Version};
 use agentpr::domain::state::State;
+use agentpr::ports::ledger::{Ledger, UsageQuery};
 use agentpr::ports::store::{EventStore, RunQuery, StoreError, Upkeep};
 
 use super::{Place, append, life, moment, owner, run};
@@ -17,6 +19,10 @@ const STEPS: &[(&str, &str)] = &[
     (
         include_str!("../../../src/adapters/store/sqlite/migrations/0002_projections.sql"),
         include_str!("../data/migrations/0002.sql"),
+    ),
+    (
+        include_str!("../../../src/adapters/store/sqlite/migrations/0003_ledger.sql"),
+        include_str!("../data/migrations/0003.sql"),
     ),
 ];
 
@@ -48,6 +54,17 @@ fn a_store_of_every_schema_is_brought_up_to_date() {
         let row = store.run_row(&run("older")).unwrap().unwrap();
         assert_eq!((row.state, row.version, row.last_seq), (State::Implementing, Version(12), EventSeq(15)));
         assert_eq!(store.attempts_of(&run("older")).unwrap().len(), 3);
+        let used: Vec<_> = store
+            .usage_rows(&UsageQuery::default(), 9)
+            .unwrap()
+            .into_iter()
+            .map(|row| (row.seq.0, row.repository, row.duration_ms, row.usage))
+            .collect();
+        let nothing = Some(Usage::default());
+        assert_eq!(
+            used,
+            [(13, "acme/widget".to_owned(), 81_230, nothing), (9, "acme/widget".to_owned(), 81_230, nothing)]
+        );
 
         let events = life::life(&run("older"), 13).split_off(12);
         store.append(&append(&run("older"), 12, events)).unwrap();

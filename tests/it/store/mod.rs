@@ -4,6 +4,7 @@ mod commit;
 mod damage;
 mod golden;
 mod group;
+mod ledger;
 pub(crate) mod life;
 mod migration;
 mod opening;

@@ -5,18 +5,21 @@ use agentpr::domain::event::{ArtifactRegistered, DiscoveryStarted, PausedByPerso
 use agentpr::domain::evidence::{AttemptOutcome, Step};
 use agentpr::domain::id::{AttemptNo, EventSeq, IdempotencyKey, Version};
 use agentpr::domain::state::State;
+use agentpr::ports::ledger::Ledger;
 use agentpr::ports::store::{EventStore, Fence, Lease, LeaseOwner, RunQuery, StoreError, Upkeep};
 
 use super::{Place, append, life, live, moment, owner, run};
 
-fn every_store(story: impl Fn(&dyn Store)) {
+/// Tells a story to every store.
+pub(super) fn every_store(story: impl Fn(&dyn Store)) {
     story(&MemoryStore::new());
     let place = Place::new();
     story(&place.create());
 }
 
-trait Store: EventStore + Upkeep {}
-impl<T: EventStore + Upkeep> Store for T {}
+/// What every store is.
+pub(super) trait Store: EventStore + Upkeep + Ledger {}
+impl<T: EventStore + Upkeep + Ledger> Store for T {}
 
 fn discovery() -> Vec<(agentpr::domain::event::Event, State)> {
     vec![(DiscoveryStarted {}.into(), State::Discovery)]

@@ -9,6 +9,7 @@ use super::Writer;
 use super::error::{Trouble, edge, sql};
 use super::event_row;
 use super::heads::Heads;
+use super::ledger;
 use super::rows::{self, Head};
 use super::transaction::Transaction;
 use crate::adapters::store::chain::{GENESIS, Link};
@@ -16,7 +17,7 @@ use crate::adapters::store::fold::run_birth;
 use crate::adapters::store::recorded;
 use crate::domain::event::{Event, Recorded};
 use crate::domain::id::{EventSeq, Version};
-use crate::domain::projection::{ArtifactRow, AttemptRow};
+use crate::domain::projection::{ArtifactRow, AttemptRow, PoolNews, UsageRow};
 use crate::ports::store::{Append, StoreError};
 
 /// An append made ready by the caller's own thread before it waits for its turn: only the numbers are missing.
@@ -222,6 +223,9 @@ fn project_beside(db: &Connection, head: &mut Head, recorded: &Recorded) -> Resu
             return Err(Trouble::Row(format!("attempt {} began already", attempt.no)));
         }
         rows::insert_attempt(db, &attempt)?;
+        if let Some(usage) = UsageRow::birth(recorded, &head.row.repo) {
+            ledger::put_usage(db, &usage)?;
+        }
         head.attempt = Some(attempt);
     }
     if let Event::AttemptEnded(body) = &recorded.event {
@@ -232,10 +236,17 @@ fn project_beside(db: &Connection, head: &mut Head, recorded: &Recorded) -> Resu
         if let Some(mut attempt) = begun {
             attempt.apply(recorded);
             rows::update_attempt(db, &attempt)?;
+            if let Some(mut usage) = ledger::usage_at(db, attempt.seq)? {
+                usage.apply(recorded);
+                ledger::put_usage(db, &usage)?;
+            }
         }
     }
     if let Some(artifact) = ArtifactRow::of(recorded) {
         rows::insert_artifact(db, &artifact)?;
+    }
+    if let Some(news) = PoolNews::of(recorded) {
+        ledger::put_pool(db, &news, run, recorded.seq)?;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ mod event_row;
 mod fact;
 mod heads;
 mod lease;
+mod ledger;
 mod open;
 mod read;
 mod rebuild;

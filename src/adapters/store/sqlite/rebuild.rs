@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 
 use super::error::Trouble;
+use super::ledger;
 use super::replay::each_event;
 use super::rows::{self, Head};
 use crate::adapters::store::chain::Hash;
@@ -10,8 +11,13 @@ use crate::adapters::store::fold::Rows;
 use crate::ports::store::RebuildReport;
 
 /// The tables that are folds of events, each with the text that names one of its rows.
-const PROJECTIONS: [(&str, &str); 3] =
-    [("runs", "run_id"), ("attempts", "run_id || ' ' || no"), ("artifacts", "run_id || ' ' || seq")];
+const PROJECTIONS: [(&str, &str); 5] = [
+    ("runs", "run_id"),
+    ("attempts", "run_id || ' ' || no"),
+    ("artifacts", "run_id || ' ' || seq"),
+    ("usage", "run_id || ' ' || no"),
+    ("pools", "pool"),
+];
 
 /// Differences that are reported at most.
 const REPORTED: usize = 100;
@@ -76,7 +82,13 @@ pub(super) fn fill(db: &Connection) -> Result<(u64, u64), Trouble> {
 }
 
 fn write(db: &Connection, finished: Option<(Rows, Hash)>) -> Result<(), Trouble> {
-    let Some((Rows { run, attempts, artifacts }, hash)) = finished else { return Ok(()) };
+    let Some((Rows { run, attempts, artifacts, usage, pools }, hash)) = finished else { return Ok(()) };
+    for row in &usage {
+        ledger::put_usage(db, row)?;
+    }
+    for (seq, news) in &pools {
+        ledger::put_pool(db, news, &run.run, *seq)?;
+    }
     rows::insert_run(db, &Head { row: run, hash, attempt: None })?;
     for attempt in &attempts {
         rows::insert_attempt(db, attempt)?;

@@ -1,14 +1,18 @@
 //! Looking at the whole store: file, chain, versions, fold, projections. Reads one snapshot and changes nothing.
 
+use std::collections::BTreeMap;
+
 use rusqlite::Connection;
 
 use super::error::Trouble;
 use super::event_row::StoredEvent;
+use super::ledger::{self, PoolWord};
 use super::read;
 use super::replay::each_event;
 use super::rows::{self, Head};
 use crate::adapters::store::chain::{GENESIS, Hash};
 use crate::adapters::store::fold::Rows;
+use crate::domain::agent::quota::Pool;
 use crate::domain::event::Recorded;
 use crate::domain::run::Run;
 use crate::ports::store::VerifyReport;
@@ -18,10 +22,11 @@ const KEPT: usize = 100;
 
 pub(super) fn verify(db: &Connection) -> Result<VerifyReport, Trouble> {
     let snapshot = db.unchecked_transaction()?;
-    let mut check = Check { db, report: VerifyReport::default(), current: None };
+    let mut check = Check { db, report: VerifyReport::default(), current: None, pools: BTreeMap::new() };
     check.file()?;
     each_event(db, |stored| check.event(stored))?;
     check.end_of_run()?;
+    check.pools()?;
     check.sequence()?;
     check.rows_without_events()?;
     snapshot.rollback()?;
@@ -32,6 +37,8 @@ struct Check<'a> {
     db: &'a Connection,
     report: VerifyReport,
     current: Option<Current>,
+    /// The newest word about each pool, in the runs read so far.
+    pools: BTreeMap<Pool, PoolWord>,
 }
 
 /// The run that is being read.
@@ -115,7 +122,25 @@ impl Check<'_> {
         let head = Some(Head { row: expected.run.clone(), hash, attempt: None });
         self.compare(&head, rows::head_of(self.db, run), &format!("runs `{name}`"))?;
         self.compare(&expected.attempts, rows::attempts_of(self.db, run), &format!("attempts of `{name}`"))?;
-        self.compare(&expected.artifacts, rows::artifacts_of(self.db, run), &format!("artifacts of `{name}`"))
+        self.compare(
+            &expected.artifacts,
+            rows::artifacts_of(self.db, run),
+            &format!("artifacts of `{name}`"),
+        )?;
+        self.compare(&expected.usage, ledger::usage_of(self.db, run), &format!("usage of `{name}`"))?;
+        for (seq, news) in &expected.pools {
+            let (pool, word) = ledger::pool_word(news, run, *seq);
+            if self.pools.get(&pool).is_none_or(|(_, _, known)| known < seq) {
+                self.pools.insert(pool, word);
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares what is known of pools with the newest words about them in all runs.
+    fn pools(&mut self) -> Result<(), Trouble> {
+        let expected: Vec<(Pool, PoolWord)> = std::mem::take(&mut self.pools).into_iter().collect();
+        self.compare(&expected, ledger::pool_words(self.db), "pools")
     }
 
     fn compare<T: PartialEq>(
@@ -150,8 +175,13 @@ impl Check<'_> {
     }
 
     fn rows_without_events(&mut self) -> Result<(), Trouble> {
-        for (table, same) in [("runs", ""), ("attempts", "AND events.seq = attempts.seq"), ("artifacts", "")]
-        {
+        let tables = [
+            ("runs", ""),
+            ("attempts", "AND events.seq = attempts.seq"),
+            ("artifacts", ""),
+            ("usage", "AND events.seq = usage.seq"),
+        ];
+        for (table, same) in tables {
             let sql = format!(
                 "SELECT DISTINCT run_id FROM {table}
                  WHERE NOT EXISTS (SELECT 1 FROM events WHERE events.run_id = {table}.run_id {same}) LIMIT 100"

@@ -17,5 +17,6 @@ mod walk;
 pub(super) use phase::unpark;
 pub(super) use rules::{PARKED, PARKED_PREFIX};
 
-/// What git is told to leave alone in every workspace: the folder of the engine's small files.
-pub(super) const EXCLUDE: &str = "/.aider_fsm/\n";
+/// What git is told to leave alone in every workspace: the folder of the engine's small files, and the map of the repository that aider
+/// can keep nowhere else.
+pub(super) const EXCLUDE: &str = "/.aider_fsm/\n/.aider.tags.cache.*/\n";

@@ -10,7 +10,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use agentpr::app::prompt::Prompts;
 use agentpr::app::{App, Ports, Settings};
+use agentpr::domain::agent::budget::Budgets;
+use agentpr::domain::agent::class::{OutcomeClass, Trouble};
+use agentpr::domain::agent::quota::{Exhausted, Pool};
+use agentpr::domain::agent::record::{AgentRecord, Session};
+use agentpr::domain::agent::role::Role;
+use agentpr::domain::agent::usage::Tokens;
 use agentpr::domain::evidence::{LogRef, ProcessRef};
 use agentpr::domain::gate::PrRequest;
 use agentpr::domain::guard::Breach;
@@ -24,12 +31,13 @@ use agentpr::ports::artifact::{ArtifactError, Artifacts};
 use agentpr::ports::check::Checks;
 use agentpr::ports::clock::Clock;
 use agentpr::ports::forge::Forge;
+use agentpr::ports::ledger::Ledger;
 use agentpr::ports::local::{LocalRepo, LocalRepos, Sample};
 use agentpr::ports::notifier::Notifier;
 use agentpr::ports::probe::Probe;
 use agentpr::ports::random::{NoRandom, Random};
 use agentpr::ports::store::{EventStore, LeaseOwner, Upkeep};
-use agentpr::ports::worker::Worker;
+use agentpr::ports::worker::{AgentStatus, WorkOrder, Worker};
 use agentpr::ports::workspace::{Workspace, WorkspaceError};
 use tokio::sync::Semaphore;
 
@@ -46,6 +54,43 @@ pub(crate) enum AgentDoes {
     Waits,
     /// Changes something, and pushes it to the run's branch by itself.
     Pushes,
+}
+
+/// What an agent says of itself at its end.
+#[derive(Debug, Clone)]
+pub(crate) struct Says {
+    /// Its record.
+    pub record: AgentRecord,
+    /// Its last words.
+    pub words: String,
+}
+
+impl Says {
+    /// It ended in trouble, or well.
+    pub(crate) fn trouble(trouble: Option<Trouble>) -> Self {
+        let class = trouble.map_or(OutcomeClass::Succeeded, Trouble::class);
+        Self { record: AgentRecord::of(class, trouble), words: String::new() }
+    }
+
+    /// It used up the allowance of `pool`, which is back after so many seconds.
+    pub(crate) fn quota(pool: &str, reset_secs: Option<u64>) -> Self {
+        let mut says = Self::trouble(Some(Trouble::QuotaExhausted));
+        says.record.exhausted = Some(Exhausted { pool: Pool::new(pool), reset_at: None, reset_secs });
+        says
+    }
+
+    /// It ended well with these words.
+    pub(crate) fn words(words: &str) -> Self {
+        Self { words: words.to_owned(), ..Self::trouble(None) }
+    }
+
+    /// It had this conversation.
+    pub(crate) fn session(mut self, role: Role, agent: &str, id: &str) -> Self {
+        self.record.role = role;
+        self.record.session =
+            Some(Session { agent: agent.to_owned(), id: id.to_owned(), total: Tokens::default() });
+        self
+    }
 }
 
 #[derive(Default)]
@@ -69,8 +114,12 @@ struct State {
     findings: Vec<Finding>,
     checkpoints: Vec<AttemptNo>,
     contracts_used: Vec<Option<PinnedSpec>>,
+    agents: Vec<AgentStatus>,
     asked_actions: VecDeque<Option<(String, bool)>>,
     actions_run: u32,
+    says: VecDeque<Says>,
+    orders: Vec<WorkOrder>,
+    files: BTreeMap<String, Vec<u8>>,
 }
 
 /// The model; hands itself out as every port but the store.
@@ -103,9 +152,29 @@ impl World {
         self.state.lock().unwrap()
     }
 
+    /// Says which agents are on this machine.
+    pub(crate) fn has_agents(&self, agents: Vec<AgentStatus>) {
+        self.lock().agents = agents;
+    }
+
     /// Says what the agent does in its next runs; afterwards it changes something.
     pub(crate) fn agent_does(&self, plays: &[AgentDoes]) {
         self.lock().agent.extend(plays);
+    }
+
+    /// Says what the next agents say of themselves; afterwards they say nothing.
+    pub(crate) fn agents_say(&self, says: &[Says]) {
+        self.lock().says.extend(says.iter().cloned());
+    }
+
+    /// A file that was kept for a run, by its relative path.
+    pub(crate) fn file(&self, path: &str) -> String {
+        String::from_utf8(self.lock().files[path].clone()).unwrap()
+    }
+
+    /// The orders agents were given.
+    pub(crate) fn orders(&self) -> Vec<WorkOrder> {
+        self.lock().orders.clone()
     }
 
     /// Says how the next checks end; afterwards they pass.
@@ -207,14 +276,25 @@ impl World {
     }
 
     /// An app over `store` in this world.
-    pub(crate) fn app<S: EventStore + Upkeep + 'static>(
+    pub(crate) fn app<S: EventStore + Upkeep + Ledger + 'static>(
         self: &Arc<Self>,
         store: &Arc<S>,
         process: &str,
     ) -> Arc<App> {
+        self.app_with(store, process, |_| {})
+    }
+
+    /// The same, with settings of the test's own.
+    pub(crate) fn app_with<S: EventStore + Upkeep + Ledger + 'static>(
+        self: &Arc<Self>,
+        store: &Arc<S>,
+        process: &str,
+        change: impl FnOnce(&mut Settings),
+    ) -> Arc<App> {
         let ports = Ports {
             store: Arc::clone(store) as Arc<dyn EventStore>,
             upkeep: Arc::clone(store) as Arc<dyn Upkeep>,
+            ledger: Arc::clone(store) as Arc<dyn Ledger>,
             clock: Arc::clone(self) as Arc<dyn Clock>,
             random: Arc::clone(self) as Arc<dyn Random>,
             redaction: Arc::new(agentpr::adapters::process::redact::Redactor::none()),
@@ -235,7 +315,7 @@ impl World {
             start_ticks: 1,
             name: process.to_owned(),
         };
-        let settings = Settings {
+        let mut settings = Settings {
             owner,
             branch_prefix: "agentpr/".to_owned(),
             max_parallel: 2,
@@ -244,7 +324,11 @@ impl World {
             repository_policies: BTreeMap::new(),
             agent: None,
             workspace_root: PathBuf::from("/nowhere"),
+            roles: BTreeMap::new(),
+            budgets: Budgets::default(),
+            prompts: Prompts::default(),
         };
+        change(&mut settings);
         Arc::new(App::new(ports, settings))
     }
 }
@@ -293,13 +377,16 @@ impl Artifacts for World {
         if name.ends_with("prompt.md") {
             self.lock().prompts.push(String::from_utf8_lossy(bytes).into_owned());
         }
+        self.lock().files.insert(format!("{run}/{name}"), bytes.to_vec());
         let bytes = u64::try_from(bytes.len()).unwrap();
         Ok(LogRef { path: format!("{run}/{name}"), sha256: digest(bytes), bytes, truncated: false })
     }
 
     fn read_tail(&self, path: &str, _limit: u64) -> Result<Vec<u8>, ArtifactError> {
         let is_contract = path.contains("/pipeline-");
-        Ok(self.lock().contract.clone().filter(|_| is_contract).unwrap_or_default())
+        let state = self.lock();
+        let kept = state.files.get(path).cloned();
+        Ok(state.contract.clone().filter(|_| is_contract).or(kept).unwrap_or_default())
     }
 
     fn absolute(&self, path: &str) -> PathBuf {
@@ -314,6 +401,10 @@ impl Artifacts for World {
 impl LocalRepos for World {
     fn look(&self, path: &Path) -> Result<LocalRepo, WorkspaceError> {
         Err(WorkspaceError::Missing(path.to_owned()))
+    }
+
+    fn make_scratch(&self, dir: &Path) -> Result<(), WorkspaceError> {
+        Err(WorkspaceError::Missing(dir.to_owned()))
     }
 
     fn make_sample(&self, dir: &Path, _remote: &Path) -> Result<Sample, WorkspaceError> {

@@ -154,12 +154,17 @@ impl Worker for World {
             start_ticks: u64::from(order.attempt.0),
             boot: "boot".to_owned(),
         });
-        let does = {
+        let (does, says) = {
             let mut state = self.lock();
+            state.orders.push(order.clone());
             state.agents_at_once += 1;
             state.most_agents_at_once = state.most_agents_at_once.max(state.agents_at_once);
-            state.agent.pop_front().unwrap_or(AgentDoes::Changes)
+            let says = state.says.pop_front();
+            (state.agent.pop_front().unwrap_or(AgentDoes::Changes), says)
         };
+        if let Some(session) = says.as_ref().and_then(|says| says.record.session.as_ref()) {
+            listener.session(session);
+        }
         let outcome = match does {
             AgentDoes::Fails => AttemptOutcome::Failed,
             AgentDoes::Nothing => AttemptOutcome::Succeeded,
@@ -186,11 +191,14 @@ impl Worker for World {
             }
         };
         self.lock().agents_at_once -= 1;
+        let failed = says.as_ref().is_some_and(|says| says.record.trouble.is_some());
+        let words = says.as_ref().map_or_else(String::new, |says| says.words.clone());
+        let agent = says.map(|says| Box::new(says.record));
         Ok(WorkReport {
-            outcome,
-            evidence: AttemptEvidence::default(),
+            outcome: if failed { AttemptOutcome::Failed } else { outcome },
+            evidence: AttemptEvidence { agent, ..AttemptEvidence::default() },
             signals: Signals::default(),
-            last_message: String::new(),
+            last_message: words,
         })
     }
 
@@ -203,7 +211,7 @@ impl Worker for World {
     }
 
     async fn survey(&self) -> Vec<AgentStatus> {
-        Vec::new()
+        self.lock().agents.clone()
     }
 
     fn probe(&self, agent: &str) -> Result<(), WorkerError> {

@@ -1,6 +1,12 @@
 //! The real agents against a scripted model, where they are installed.
 
+mod bench;
 mod by_hand;
+mod death;
+mod full_run;
+mod matrix;
+mod refused;
+mod trace;
 mod wire;
 
 use tokio::sync::RwLock;

@@ -1,0 +1,66 @@
+//! codex's own home, `CODEX_HOME`: what is in it when it starts.
+
+use std::fs;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::fs::FileType;
+
+use crate::adapters::process::beneath::{Root, is_kind, names};
+use crate::adapters::worker::agent::Setup;
+use crate::ports::worker::WorkOrder;
+
+/// Its login in its home.
+const LOGIN: &[u8] = b"auth.json";
+
+/// What stays in its home from one start to the next.
+const KEPT: [&[u8]; 2] = [b"sessions", LOGIN];
+
+/// The file in its home with the schema of its last words.
+pub(super) const SCHEMA: &str = "output-schema.json";
+
+/// The file in its home it writes its last words to, for people; the engine takes them from its events.
+pub(super) const LAST_MESSAGE: &str = "last-message.txt";
+
+/// Makes the home ready: what an earlier start left is removed apart from its conversations and its login, and what this one needs is
+/// written.
+///
+/// Commands of an earlier start could write there, and codex takes instructions, skills and settings from it; measured with 0.169, an
+/// `AGENTS.md` and a skill left there are shown to the model. Resuming needs the conversations only.
+///
+/// # Errors
+/// What the file system says; nothing in the home is followed if it is a link.
+pub fn prepare(home: &Path, order: &WorkOrder, setup: &Setup) -> io::Result<()> {
+    let home = Root::open(home)?;
+    for name in names(home.folder(b"")?.as_fd())? {
+        if !KEPT.contains(&name.as_slice()) {
+            home.remove(&name)?;
+        }
+    }
+    if let Some(text) = &order.output_schema {
+        home.put(SCHEMA.as_bytes(), text.as_bytes(), 0o600, None)?;
+    }
+    match &setup.login {
+        Some(login) if setup.key.is_none() => copy_login(login, &home),
+        _ => Ok(()),
+    }
+}
+
+/// Copies the operator's login, unless the copy is younger: codex renews its tokens in the copy.
+fn copy_login(login: &Path, home: &Root) -> io::Result<()> {
+    let explained = |err: io::Error| {
+        io::Error::new(
+            err.kind(),
+            format!("the login `{}`: {err}; make it with `codex login`", login.display()),
+        )
+    };
+    let changed = fs::metadata(login).map_err(explained)?.mtime();
+    let copy = home.stat(LOGIN)?;
+    if copy.is_some_and(|copy| is_kind(&copy, FileType::RegularFile) && copy.st_mtime >= changed) {
+        return Ok(());
+    }
+    let text = fs::read(login).map_err(explained)?;
+    home.put(LOGIN, &text, 0o600, None)
+}

@@ -1,0 +1,107 @@
+//! Secrets: named in the settings, kept in the environment or in a file that the environment names, and shown nowhere.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::Path;
+
+use super::ConfigError;
+use super::layer::{Environment, Origin};
+
+/// The longest secret that is read from a file, in bytes.
+const LONGEST: usize = 64 * 1024;
+
+/// Beginnings of names whose variables are the engine's own, the forge's, or change which code is run: no agent gets them.
+const KEPT_BACK: [&str; 6] = ["AGENTPR_", "GH_", "GITHUB_", "GIT_", "LD_", "TELEGRAM_"];
+
+/// Names that are kept back besides.
+const KEPT_BACK_NAMES: [&str; 4] = ["PATH", "HOME", "SHELL", "TELOXIDE_TOKEN"];
+
+/// A secret's value. It has no text form but the one that is asked for by name.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Hidden(String);
+
+impl Hidden {
+    /// The value. Goes to the adapter that uses it and to what masks it, and nowhere else.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// A secret by the name of its variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secret {
+    /// The variable.
+    pub variable: String,
+    /// What it says, or what the file says that `<variable>_FILE` names.
+    pub value: Hidden,
+}
+
+impl Secret {
+    /// Reads a variable of this process, or else the file that the variable with `_FILE` after its name names. Line ends after
+    /// the value are not part of it. `None` when neither is set.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`] when the value is no text or the file cannot be read; the value is never part of it.
+    pub(super) fn find(environment: &Environment, variable: &str) -> Result<Option<Self>, ConfigError> {
+        let set = |name: &str| environment.get(OsStr::new(name)).filter(|value| !value.is_empty());
+        let wrong = |name: &str, why: String| ConfigError::Value {
+            name: name.to_owned(),
+            origin: Origin::Environment("the environment"),
+            why,
+        };
+        let text = if let Some(value) = set(variable) {
+            value.to_str().map(str::to_owned).ok_or_else(|| wrong(variable, "it is not UTF-8".to_owned()))?
+        } else {
+            let file = format!("{variable}_FILE");
+            let Some(path) = set(&file) else { return Ok(None) };
+            read(Path::new(path))
+                .map_err(|why| wrong(&file, format!("`{}`: {why}", Path::new(path).display())))?
+        };
+        let value = text.trim_end_matches(['\n', '\r']);
+        if value.contains(char::is_control) {
+            return Err(wrong(variable, "a key is one line without control characters".to_owned()));
+        }
+        let found = Self { variable: variable.to_owned(), value: Hidden(value.to_owned()) };
+        Ok((!value.is_empty()).then_some(found))
+    }
+}
+
+/// Refuses a name that is no variable's, or that of one that no agent may get.
+pub(super) fn check_name(variable: &str) -> Result<(), String> {
+    let is_name = variable.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && variable.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if !is_name {
+        // What stands here in the place of a name may be the key itself, so it is not repeated.
+        return Err(
+            "it takes the name of a variable, such as OPENAI_API_KEY, and never the key itself".to_owned()
+        );
+    }
+    let upper = variable.to_ascii_uppercase();
+    let is_kept_back =
+        KEPT_BACK.iter().any(|begin| upper.starts_with(begin)) || KEPT_BACK_NAMES.contains(&upper.as_str());
+    if is_kept_back {
+        return Err(format!(
+            "`{variable}` is not an agent's to have: put the agent's key into a variable of its own"
+        ));
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    use std::io::Read;
+    let most = u64::try_from(LONGEST).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(most).read_to_end(&mut bytes))
+        .map_err(|err| err.to_string())?;
+    if bytes.len() > LONGEST {
+        return Err(format!("it is longer than {LONGEST} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
+}
