@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use agentpr::domain::agent::class::OutcomeClass::{
-    self, AgentError, InfraError, Killed, Quota, Succeeded, TimedOut,
+    self, AgentError, InfraError, Quota, Succeeded, TimedOut, Unknown,
 };
 
 use super::super::CHECK;
@@ -73,5 +73,5 @@ row!(f_server_failed: Fault::Status(500), Times::Always         => [InfraError, 
 row!(f_no_answer: Fault::Hang, Times::Always                    => [TimedOut,   TimedOut,   TimedOut,   TimedOut]);
 row!(f_stalled: Fault::Stall, Times::Always                     => [TimedOut,   TimedOut,   TimedOut,   TimedOut]);
 row!(f_cut_off: Fault::Cut, Times::Always                       => [InfraError, InfraError, InfraError, InfraError]);
-row!(f_not_the_protocol: Fault::Garbage, Times::Always          => [InfraError, InfraError, Killed,     InfraError]);
-row!(f_nonsense_events: Fault::GarbageEvents, Times::Always     => [InfraError, InfraError, Killed,     InfraError]);
+row!(f_not_the_protocol: Fault::Garbage, Times::Always          => [InfraError, InfraError, Unknown,    InfraError]);
+row!(f_nonsense_events: Fault::GarbageEvents, Times::Always     => [InfraError, InfraError, Unknown,    InfraError]);
