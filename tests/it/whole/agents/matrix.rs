@@ -7,6 +7,7 @@ use std::time::Duration;
 use agentpr::domain::agent::class::OutcomeClass::{
     self, AgentError, InfraError, Quota, Succeeded, TimedOut, Unknown,
 };
+use agentpr::domain::confine::ProcessLimits;
 
 use super::super::CHECK;
 use super::MACHINE;
@@ -17,6 +18,9 @@ use crate::harness::model::{Answer, Client, Fault, Times};
 /// How long a silent model is listened to. A start that takes long on a busy machine is not silent: it uses the processor.
 const PATIENCE: Duration = Duration::from_secs(6);
 
+/// The limit for an agent that is never silent: opencode's server is busy with itself while it waits.
+const SOON: Duration = Duration::from_secs(90);
+
 async fn ends_in(client: Client, fault: Fault, times: Times, class: OutcomeClass) {
     let Some(program) = need(client) else { return };
     let mut answers = vec![Answer::Fault(fault, times)];
@@ -24,7 +28,9 @@ async fn ends_in(client: Client, fault: Fault, times: Times, class: OutcomeClass
     let bench = Bench::new(client, &program, answers);
     let _others = MACHINE.read().await;
     let mut order = bench.order("Say 42.");
-    order.limits.silence = (class == TimedOut).then_some(PATIENCE);
+    if class == TimedOut {
+        order.limits = ProcessLimits { silence: Some(PATIENCE), ..ProcessLimits::wall(SOON) };
+    }
     let report = bench.work(&order).await.unwrap();
     bench.nothing_is_left();
     let record = record(&report);
