@@ -309,9 +309,9 @@ async fn a_refusal_of_the_provider_that_passed_is_no_quota() {
     let report = talk.play(&format!("{limited}\n{error}\nexit 1")).await;
     let exhausted = record(&report).exhausted.clone().unwrap();
     assert_eq!((end(&report).0, exhausted.pool.as_str()), (OutcomeClass::Quota, "codex:default"));
-    assert!(exhausted.reset_at.is_some());
+    assert_eq!(exhausted.reset_secs, Some(60));
     let report = talk.play(&format!("{limited}\n{turn}\n{error}\nexit 1")).await;
-    assert_eq!(record(&report).exhausted.clone().unwrap().reset_at, None, "the old moment is over");
+    assert_eq!(record(&report).exhausted.clone().unwrap().reset_secs, None, "the old moment is over");
 }
 
 #[tokio::test]

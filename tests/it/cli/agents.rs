@@ -131,12 +131,10 @@ fn a_trial_runs_the_agent_in_a_repository_of_its_own_and_leaves_nothing() {
     assert!(!left.iter().any(|name| name.starts_with("agent-test-")), "{left:?}");
     assert_eq!(sandbox.json(&["list"])["runs"].as_array().map(Vec::len), Some(0), "it is no run");
 
+    // Behind a wall it cannot, without one it is found out: either way it was asked to change nothing.
     let said = test_of(&sandbox, "write answer.txt 42\n").code(1).json();
-    assert_eq!(
-        (&said["ok"], &said["changed"]),
-        (&false.into(), &true.into()),
-        "it was asked to change nothing"
-    );
+    let is_walled = said["tier"] != "open";
+    assert_eq!((&said["ok"], &said["changed"]), (&false.into(), &(!is_walled).into()), "{said}");
     let said = test_of(&sandbox, "print no such key\nexit 3\n").code(1).json();
     assert!(said["log"].as_str().unwrap().contains("no such key"), "{said}");
 }

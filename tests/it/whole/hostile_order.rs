@@ -45,11 +45,14 @@ fn fsm_24_a_contract_that_an_agent_rewrote_does_not_judge_it() {
     world.submit("r2", "look", "");
     let _begun = world.types("start-discovery --run-id r2");
     let _prepared = world.types("run-prepare --run-id r2").ok();
-    fs::write(world.clone("r2").join("pipeline.yml"), "version: 1\ntests: {cmd: 'echo never; exit 9'}\n")
-        .unwrap();
+    fs::write(
+        world.clone("r2").join("pipeline.yml"),
+        "version: 1\ntests: {cmd: 'echo slipped-in; exit 9'}\n",
+    )
+    .unwrap();
     let _ticked = world.types("manager-tick --run-id r2");
     let logs = world.logs("r2");
-    assert!(logs.contains("looked around") && !logs.contains("never"), "{logs}");
+    assert!(logs.contains("looked around") && !logs.contains("slipped-in"), "{logs}");
 }
 
 #[test]
