@@ -8,6 +8,7 @@ mod drive;
 mod gate;
 mod judged;
 mod many;
+mod prompts;
 mod rows;
 mod trouble;
 
