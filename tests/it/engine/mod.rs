@@ -10,6 +10,7 @@ mod judged;
 mod many;
 mod prompts;
 mod rows;
+mod spending;
 mod trouble;
 
 use std::sync::Arc;
