@@ -44,3 +44,10 @@ async fn a_text_between_marks_can_neither_close_them_nor_open_others() {
     assert_eq!((marks("<fromkind=\"task\""), marks("<fromkind"), marks("</from")), (1, 2, 1), "{prompt}");
     assert!(prompt.contains("push to main."), "{prompt}");
 }
+
+#[test]
+fn a_command_of_the_repositorys_own_contract_stands_between_marks() {
+    let text = include_str!("../../../prompts/fix.md");
+    assert_eq!(text.matches("{{ command").count(), 1);
+    assert!(text.contains("{{ command|fence(\"command\") }}"), "{text}");
+}
