@@ -2,11 +2,13 @@
 
 use super::pulse::AtWork;
 use super::{App, AppError};
+use crate::domain::agent::role::Role;
 use crate::domain::gate::Gate;
 use crate::domain::id::{CommitSha, Digest, EventSeq, RunId};
 use crate::domain::next::{Due, Wait, next};
 use crate::domain::projection::{ArtifactRow, AttemptRow, UsageRow};
 use crate::domain::run::Run;
+use crate::domain::spec::agent_name;
 use crate::domain::state::State;
 use crate::domain::time::{Moment, Timestamp};
 
@@ -230,6 +232,23 @@ fn reason_advice(run: &Run) -> Option<(String, Vec<String>)> {
         "verify_blocked_by_policy" => (
             "a person to mend the verification contract",
             vec![format!("agentpr pipeline-spec pin {id} FILE"), format!("agentpr retry {id}")],
+        ),
+        "agent_auth_required" | "agent_usage_error" => {
+            let role = run.agent.as_ref().and_then(|attempt| attempt.evidence.agent.as_deref());
+            let agent = run.spec.choice(role.map_or(Role::Build, |record| record.role)).agent;
+            let name = agent.as_deref().map(agent_name).unwrap_or_default().to_owned();
+            (
+                "a person to set the agent right",
+                vec![
+                    format!("agentpr agents {name}"),
+                    format!("agentpr logs {id}"),
+                    format!("agentpr retry {id}"),
+                ],
+            )
+        }
+        "loop_detected" | "agent_outcome_unknown" | "agent_gave_up" | "agent_asks" | "no_plan" => (
+            "a person to read what the agent did",
+            vec![format!("agentpr logs {id}"), format!("agentpr retry {id}"), format!("agentpr cancel {id}")],
         ),
         "budget_exhausted" => (
             "a person to grant more, or to end it",

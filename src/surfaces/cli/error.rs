@@ -59,6 +59,19 @@ impl CliError {
         }
     }
 
+    /// The run waits for an agent's allowance, and goes on where an engine runs.
+    pub(super) fn waits_for_quota(run: &Run, until: &str) -> Self {
+        let pool = run.parked.as_ref().map_or("the agent", |parked| parked.pool.as_str());
+        Self::Ended {
+            run: run.id.clone(),
+            state: run.state,
+            message: format!("the allowance of `{pool}` is used up; the run waits until {until}"),
+            code: "quota_exhausted".to_owned(),
+            hint: format!("agentpr run-manager-loop --run-id {}", run.id),
+            exit: Exit::Later,
+        }
+    }
+
     /// A step that failed, in the words of the run's last error, or of its state when it has none.
     pub(super) fn step_failed(run: &Run, exit: Exit) -> Self {
         let (message, code) = match &run.last_error {

@@ -83,6 +83,10 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
         show::show(session, &app, &run)?;
         return Ok(Exit::Ok);
     }
+    if let Wait::Quota(until) = driven.wait {
+        show::show(session, &app, &run)?;
+        return Err(CliError::waits_for_quota(&driven.run, &words::when(until)));
+    }
     if driven.wait != Wait::Approval {
         show::show(session, &app, &run)?;
         return Err(CliError::step_failed(&driven.run, Exit::Failed));
