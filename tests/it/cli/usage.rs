@@ -268,7 +268,28 @@ fn an_allowance_is_lifted_although_the_run_that_met_it_has_ended() {
 }
 
 #[test]
-<<<<<<< HEAD
+fn a_run_that_waits_for_an_allowance_says_whose_until_when_and_what_to_type() {
+    let sandbox = super::step::implementing_with(&["--agent", "command:true"]);
+    let until = Timestamp(now() + 3_610_000);
+    let parked = QuotaParked { pool: Pool::new("codex:KEY"), reset_at: None, until, times: 1 };
+    add(&sandbox, "a", now(), vec![parked.into()]);
+    let why = sandbox.agentpr(&["why", "a"]).ok().stdout;
+    for words in [
+        "waits for the allowance of `codex:KEY` to come back at 2",
+        "(in 1 h 0 min)",
+        "next: agentpr quota\n",
+        "next: agentpr quota --clear codex:KEY\n",
+    ] {
+        assert!(why.contains(words), "{words}: {why}");
+    }
+    let shown = sandbox.json(&["show", "a"]);
+    let told = shown["waits_until"].as_str().unwrap();
+    assert_eq!(told.parse::<jiff::Timestamp>().unwrap().as_millisecond(), until.0);
+    assert_eq!(sandbox.json(&["why", "a"])["waits_until"], told);
+    assert!(shown["pulse"].is_null(), "no agent is at work: {shown}");
+}
+
+#[test]
 fn a_run_in_the_foreground_that_has_to_wait_for_an_allowance_says_so_and_is_to_be_tried_later() {
     let sandbox = Sandbox::new();
     let _made = create(&sandbox, "a");
@@ -292,25 +313,4 @@ fn a_run_in_the_foreground_that_has_to_wait_for_an_allowance_says_so_and_is_to_b
         assert!(answer.stderr.contains(words), "{words}: {}", answer.stderr);
     }
     assert!(!answer.stderr.contains("zzcanary") && !answer.stdout.contains("zzcanary"));
-=======
-fn a_run_that_waits_for_an_allowance_says_whose_until_when_and_what_to_type() {
-    let sandbox = super::step::implementing_with(&["--agent", "command:true"]);
-    let until = Timestamp(now() + 3_610_000);
-    let parked = QuotaParked { pool: Pool::new("codex:KEY"), reset_at: None, until, times: 1 };
-    add(&sandbox, "a", now(), vec![parked.into()]);
-    let why = sandbox.agentpr(&["why", "a"]).ok().stdout;
-    for words in [
-        "waits for the allowance of `codex:KEY` to come back at 2",
-        "(in 1 h 0 min)",
-        "next: agentpr quota\n",
-        "next: agentpr quota --clear codex:KEY\n",
-    ] {
-        assert!(why.contains(words), "{words}: {why}");
-    }
-    let shown = sandbox.json(&["show", "a"]);
-    let told = shown["waits_until"].as_str().unwrap();
-    assert_eq!(told.parse::<jiff::Timestamp>().unwrap().as_millisecond(), until.0);
-    assert_eq!(sandbox.json(&["why", "a"])["waits_until"], told);
-    assert!(shown["pulse"].is_null(), "no agent is at work: {shown}");
->>>>>>> helper-pulse
 }
