@@ -7,7 +7,7 @@ use std::time::Duration;
 use agentpr::domain::agent::class::OutcomeClass::{
     self, AgentError, InfraError, Quota, Succeeded, TimedOut, Unknown,
 };
-use agentpr::domain::confine::ProcessLimits;
+use agentpr::domain::confine::{LimitKind, ProcessLimits};
 
 use super::super::CHECK;
 use super::MACHINE;
@@ -18,8 +18,8 @@ use crate::harness::model::{Answer, Client, Fault, Times};
 /// How long a silent model is listened to. A start that takes long on a busy machine is not silent: it uses the processor.
 const PATIENCE: Duration = Duration::from_secs(6);
 
-/// The limit for an agent that is never silent: opencode's server is busy with itself while it waits.
-const SOON: Duration = Duration::from_secs(90);
+/// Silence has to be noticed long before this.
+const WALL: Duration = Duration::from_secs(180);
 
 async fn ends_in(client: Client, fault: Fault, times: Times, class: OutcomeClass) {
     let Some(program) = need(client) else { return };
@@ -29,13 +29,16 @@ async fn ends_in(client: Client, fault: Fault, times: Times, class: OutcomeClass
     let _others = MACHINE.read().await;
     let mut order = bench.order("Say 42.");
     if class == TimedOut {
-        order.limits = ProcessLimits { silence: Some(PATIENCE), ..ProcessLimits::wall(SOON) };
+        order.limits = ProcessLimits { silence: Some(PATIENCE), ..ProcessLimits::wall(WALL) };
     }
     let report = bench.work(&order).await.unwrap();
     bench.nothing_is_left();
     let record = record(&report);
     assert_eq!(record.class, class, "{:?}: {}", record.trouble, report.evidence.message);
     assert!(!bench.model.asked().is_empty(), "the model was never asked: {}", report.evidence.message);
+    if class == TimedOut {
+        assert_eq!(report.evidence.limit, Some(LimitKind::Silence), "{}", report.evidence.message);
+    }
     let is_repaired = bench.answer() == "42\n";
     assert_eq!(is_repaired, class == Succeeded, "{}", report.evidence.message);
 }
