@@ -18,7 +18,7 @@ use crate::adapters::process::environment::ChildEnvironment;
 use crate::adapters::process::group::Supervisor;
 pub use crate::adapters::process::launch::entry as launch;
 use crate::adapters::process::overrides::Overrides;
-use crate::adapters::process::redact::{Redactor, secrets_of};
+use crate::adapters::process::redact::{Redactor, secrets_in_files_of, secrets_of};
 use crate::adapters::process::sandbox::{Sandbox, SandboxSettings};
 pub use crate::adapters::process::shield::close_to_neighbours;
 use crate::adapters::random::SystemRandom;
@@ -152,7 +152,8 @@ fn supervisor(config: &Config, own: [&std::path::PathBuf; 2], redactor: Redactor
 /// Knows the secrets of this process's environment and the keys of agents, whatever their variables are called.
 fn redactor(config: &Config) -> Redactor {
     let keys = worker_settings(config, PathBuf::new()).secrets();
-    Redactor::new(secrets_of(&config.parent_env).into_iter().chain(keys))
+    let env = &config.parent_env;
+    Redactor::new(secrets_of(env).into_iter().chain(secrets_in_files_of(env)).chain(keys))
 }
 
 /// The programs of agents that the operator named.
@@ -195,7 +196,9 @@ pub fn log_mask(environment: &Environment) -> impl Fn(&str) -> String + Send + S
         .iter()
         .filter_map(|(name, value)| Some((name.to_str()?.to_owned(), value.to_str()?.to_owned())))
         .collect();
-    let redactor = LazyLock::new(move || Redactor::new(secrets_of(&environment)));
+    let redactor = LazyLock::new(move || {
+        Redactor::new(secrets_of(&environment).into_iter().chain(secrets_in_files_of(&environment)))
+    });
     move |line| redactor.text(line)
 }
 

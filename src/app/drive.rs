@@ -23,8 +23,12 @@ pub struct Driven {
 /// How often a run that another process drives is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+/// How often a run asks again that found the rest of a budget reserved by others.
+const ASK_EVERY: Duration = Duration::from_secs(2);
+
 impl App {
-    /// As [`Self::drive`], or waiting while another process drives the run, until it waits for somebody or something.
+    /// As [`Self::drive`], or waiting while another process drives the run or others have reserved what is left of a budget, until
+    /// it waits for somebody or something else.
     ///
     /// # Errors
     /// What stopped it.
@@ -34,10 +38,12 @@ impl App {
         shutdown: &CancellationToken,
     ) -> Result<Driven, AppError> {
         loop {
-            match self.drive(run_id, shutdown).await {
-                Err(AppError::Store(StoreError::LeaseHeld { .. })) => {}
+            let wait = match self.drive(run_id, shutdown).await {
+                Err(AppError::Store(StoreError::LeaseHeld { .. })) => LOOK_EVERY,
+                // The attempts under way give it back within minutes, so whoever sits here is not sent away.
+                Ok(Driven { wait: Wait::Budget, .. }) => ASK_EVERY,
                 other => return other,
-            }
+            };
             let run = self.run(run_id)?;
             match next(&run, &self.ports.clock.now()) {
                 Due::Wait(wait) if !matches!(wait, Wait::Attempt(_)) => return Ok(Driven { run, wait }),
@@ -45,7 +51,7 @@ impl App {
             }
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(Driven { run, wait: Wait::Person }),
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = tokio::time::sleep(wait) => {}
             }
         }
     }
@@ -68,8 +74,9 @@ impl App {
                     self.execute(run_id, &command, &by)?.is_duplicate().then_some(Wait::Person)
                 }
                 Due::Perform(step) => {
-                    self.perform(&hold, &Order::unattended(step)).await?;
-                    None
+                    let done = self.perform(&hold, &Order::unattended(step)).await?;
+                    // Held back without a word in the log: asked again at once, it would be held back again.
+                    (done.is_duplicate() && done.run.version == run.version).then_some(Wait::Budget)
                 }
             };
             if let Some(wait) = wait {

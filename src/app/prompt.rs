@@ -14,16 +14,24 @@ use crate::domain::evidence::AttemptOutcome;
 use crate::domain::id::Digest;
 use crate::domain::run::Run;
 
-/// The built-in templates, by name.
-const BUILT_IN: [(&str, &str); 8] = [
-    ("contract", include_str!("../../prompts/contract.md")),
-    ("discovery", include_str!("../../prompts/discovery.md")),
-    ("fix", include_str!("../../prompts/fix.md")),
-    ("implement", include_str!("../../prompts/implement.md")),
-    ("iterate", include_str!("../../prompts/iterate.md")),
-    ("news", include_str!("../../prompts/news.md")),
-    ("resumed", include_str!("../../prompts/resumed.md")),
-    ("safety", include_str!("../../prompts/safety.md")),
+/// The built-in templates, by name, with the variables that each is given.
+const BUILT_IN: [(&str, &str, &[&str]); 8] = [
+    (
+        "contract",
+        include_str!("../../prompts/contract.md"),
+        &["run", "repo", "title", "task", "head", "checks", "base_branch", "base_sha", "plan"],
+    ),
+    ("discovery", include_str!("../../prompts/discovery.md"), &["task", "checks"]),
+    (
+        "fix",
+        include_str!("../../prompts/fix.md"),
+        &["task", "command", "exit_code", "timed_out", "output", "round"],
+    ),
+    ("implement", include_str!("../../prompts/implement.md"), &["task", "checks", "plan"]),
+    ("iterate", include_str!("../../prompts/iterate.md"), &["task", "checks", "forge_checks", "review"]),
+    ("news", include_str!("../../prompts/news.md"), &["put_back", "left", "most", "actions"]),
+    ("resumed", include_str!("../../prompts/resumed.md"), &[]),
+    ("safety", include_str!("../../prompts/safety.md"), &["repo", "base"]),
 ];
 
 /// The templates in use.
@@ -44,7 +52,7 @@ pub struct Prompt {
 impl Default for Prompts {
     fn default() -> Self {
         let templates =
-            BUILT_IN.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+            BUILT_IN.iter().map(|(name, text, _)| ((*name).to_owned(), (*text).to_owned())).collect();
         Self { templates }
     }
 }
@@ -58,7 +66,7 @@ impl Prompts {
         let mut prompts = Self::default();
         for (name, text) in own {
             let Some(place) = prompts.templates.get_mut(&name) else {
-                let names: Vec<&str> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+                let names: Vec<&str> = BUILT_IN.iter().map(|(name, ..)| *name).collect();
                 return Err(AppError::Prompt(format!(
                     "there is no template `{name}`; the names are {}",
                     names.join(", ")
@@ -70,8 +78,11 @@ impl Prompts {
         Ok(prompts)
     }
 
-    /// Fills every template with samples of everything it can be given.
+    /// Looks for variables that a template is not given, in branches that are seldom taken as well, and fills each with samples.
     fn check(&self) -> Result<(), AppError> {
+        for (name, _, given) in BUILT_IN {
+            self.check_variables(name, given)?;
+        }
         let values = context! {
             task => "t", checks => ["c"], plan => "p", round => 1, command => "c", exit_code => 1, timed_out => false,
             output => "o", forge_checks => "f", review => "r", put_back => ["p"], left => 1, most => 3,
@@ -79,6 +90,24 @@ impl Prompts {
             repo => "o/n", base => "main", run => "r", title => "t", head => "h", base_branch => "main", base_sha => "s",
         };
         self.templates.keys().try_for_each(|name| self.fill(name, values.clone()).map(|_| ()))
+    }
+
+    fn check_variables(&self, name: &str, given: &[&str]) -> Result<(), AppError> {
+        let environment = environment();
+        let text = self.templates.get(name).map_or("", String::as_str);
+        let template = environment.template_from_str(text).map_err(|err| broken(name, &err.to_string()))?;
+        let named = template.undeclared_variables(false);
+        let is_known = |variable: &str| {
+            given.contains(&variable) || environment.globals().any(|(global, _)| global == variable)
+        };
+        let mut unknown: Vec<&str> =
+            named.iter().map(String::as_str).filter(|variable| !is_known(variable)).collect();
+        unknown.sort_unstable();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let given = if given.is_empty() { "no variables".to_owned() } else { given.join(", ") };
+        Err(broken(name, &format!("it names {}, and is given {given}", unknown.join(", "))))
     }
 
     /// What the agent is asked in an unattended attempt: the task, the repair of what the checks found, or what the pull request
@@ -210,13 +239,20 @@ impl Prompts {
     }
 
     fn fill(&self, name: &str, values: Value) -> Result<String, AppError> {
-        let broken = |why: String| AppError::Prompt(format!("template `{name}`: {why}"));
-        let text = self.templates.get(name).ok_or_else(|| broken("there is none".to_owned()))?;
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.add_filter("fence", fence);
-        environment.render_str(text, values).map_err(|err| broken(err.to_string()))
+        let text = self.templates.get(name).ok_or_else(|| broken(name, "there is none"))?;
+        environment().render_str(text, values).map_err(|err| broken(name, &err.to_string()))
     }
+}
+
+fn broken(name: &str, why: &str) -> AppError {
+    AppError::Prompt(format!("template `{name}`: {why}"))
+}
+
+fn environment() -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.add_filter("fence", fence);
+    environment
 }
 
 /// Whether the newest change is the one at the remote: the forge's checks or its reviewers did not take it.
@@ -230,16 +266,39 @@ fn was_cut_off(run: &Run) -> bool {
     let ended = run.agent.as_ref().is_some_and(|agent| {
         matches!(
             agent.outcome,
-            AttemptOutcome::Interrupted | AttemptOutcome::TimedOut | AttemptOutcome::OverLimit
+            AttemptOutcome::Interrupted
+                | AttemptOutcome::Stopped
+                | AttemptOutcome::TimedOut
+                | AttemptOutcome::OverLimit
         )
     });
     ended || run.parked.is_some()
 }
 
-/// Puts a text between marks that carry a part of its own digest: a text that closes them would have to contain its digest.
+/// Puts a text between marks that it can neither close nor open again: what would read as a mark in it gets a backslash, and the
+/// real ones carry a part of the text's digest.
 fn fence(text: &str, kind: &str) -> String {
-    let digest = hex::encode(Sha256::digest(text));
+    let text = without_marks(text);
+    let digest = hex::encode(Sha256::digest(&text));
     let id = digest.get(..12).unwrap_or_default();
     let end = if text.ends_with('\n') { "" } else { "\n" };
     format!("<from kind=\"{kind}\" id=\"{id}\">\n{text}{end}</from id=\"{id}\">")
+}
+
+fn without_marks(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for (at, c) in text.char_indices() {
+        plain.push(c);
+        if c == '<' && is_mark(text.get(at + 1..).unwrap_or_default()) {
+            plain.push('\\');
+        }
+    }
+    plain
+}
+
+/// Whether what stands behind a `<` makes it one of our marks, for a reader who is not strict.
+fn is_mark(rest: &str) -> bool {
+    let rest = rest.trim_start();
+    let name = rest.strip_prefix('/').unwrap_or(rest).trim_start();
+    name.get(..4).is_some_and(|name| name.eq_ignore_ascii_case("from"))
 }

@@ -165,6 +165,10 @@ pub fn advice(run: &Run, now: &Moment) -> Advice {
                 ],
             )
         }
+        Due::Wait(Wait::Budget) => (
+            "attempts under way to give back what they reserved of a budget".to_owned(),
+            vec!["agentpr usage".to_owned(), engine],
+        ),
         Due::Wait(Wait::Nothing) => ("nothing: the run is over".to_owned(), Vec::new()),
     };
     Advice { waits_for, until, next }

@@ -43,6 +43,8 @@ pub enum Wait {
     Forge,
     /// An agent's allowance to come back, until this moment.
     Quota(Timestamp),
+    /// A part of a budget that attempts under way have reserved. The log of a run alone never says so.
+    Budget,
     /// Nothing: the run is over.
     Nothing,
 }

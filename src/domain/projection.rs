@@ -244,10 +244,12 @@ impl UsageRow {
             self.model = record.model.clone().unwrap_or_default();
             self.role = record.role;
             self.class = Some(record.class);
-            // A program that was ended from outside before its first report used something, and nobody knows what.
+            // A program that was ended from outside before its first report used something, and nobody knows what; neither is
+            // it known of one to which the model answered and which told no use.
             let is_cut_off =
                 matches!(record.class, OutcomeClass::TimedOut | OutcomeClass::Killed | OutcomeClass::Unknown);
-            if !(is_cut_off && record.usage == Usage::default()) {
+            let is_untold = record.usage.is_nothing() && (is_cut_off || record.usage.turns > 0);
+            if !is_untold {
                 self.usage = Some(record.usage.charged());
             }
         } else if body.outcome != AttemptOutcome::Interrupted {

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::known::Known;
@@ -16,6 +17,9 @@ const HOLD: usize = 2 * LOOK_AHEAD;
 
 /// Bytes taken in at once.
 const PIECE: usize = 64 * 1024;
+
+/// Bytes of a file that may hold a secret; keys and certificates have some thousand.
+const LONGEST_FILE: u64 = 64 * 1024;
 
 /// Words in the name of a variable that say that its value is secret.
 const SECRET_NAMES: [&str; 12] = [
@@ -187,6 +191,20 @@ pub fn secrets_of(env: &BTreeMap<String, String>) -> Vec<String> {
         .collect()
 }
 
+/// The secrets in the files that `<NAME>_FILE` names in an environment, where `<NAME>` is a secret's name. Reads the files; what is not
+/// a file, is too long or cannot be read says nothing here.
+pub fn secrets_in_files_of(env: &BTreeMap<String, String>) -> Vec<String> {
+    let told = env.iter().filter_map(|(name, path)| {
+        let name = name.strip_suffix("_FILE").filter(|name| is_secret_name(name))?;
+        let path = Path::new(path);
+        // A pipe would be waited for.
+        path.metadata().ok().filter(|found| found.is_file() && found.len() <= LONGEST_FILE)?;
+        let text = std::fs::read_to_string(path).ok()?;
+        Some((name.to_owned(), text.trim_end_matches(['\n', '\r']).to_owned()))
+    });
+    secrets_of(&told.collect())
+}
+
 /// The password in `scheme://user:password@host`.
 fn password_of(value: &str) -> Option<&str> {
     let (_, rest) = value.split_once("://")?;
@@ -205,5 +223,5 @@ fn is_secret_name(name: &str) -> bool {
 /// A path has separators and no mark of base64; a random value that begins with `/` has others too.
 fn is_path(value: &str) -> bool {
     let begins = ["/", "./", "../", "~/"].iter().any(|start| value.starts_with(start));
-    begins && !value.contains(['+', '=']) && std::path::Path::new(value).components().count() > 2
+    begins && !value.contains(['+', '=']) && Path::new(value).components().count() > 2
 }

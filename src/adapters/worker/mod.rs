@@ -38,6 +38,7 @@ mod ending;
 mod fingerprint;
 mod ground;
 pub mod installed;
+mod leavings;
 mod login;
 pub mod opencode;
 mod own_report;

@@ -323,12 +323,12 @@ impl State {
         repeats
     }
 
-    /// Takes a name of the conversation. It becomes an argument of the next start, so it may not look like an option.
+    /// Takes a name of the conversation. It becomes an argument of the next start, so it may look like neither an option nor a path.
     fn named(&mut self, id: &str) -> bool {
         let is_name = !id.is_empty()
             && id.len() <= LONGEST_SESSION
             && !id.starts_with('-')
-            && id.chars().all(|c| c.is_ascii_graphic());
+            && id.chars().all(|c| c.is_ascii_graphic() && c != '/');
         if !is_name || self.sessions >= MOST_SESSIONS || self.session.as_deref() == Some(id) {
             return false;
         }

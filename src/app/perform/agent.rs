@@ -22,15 +22,11 @@ pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
     if let Some(err) = trouble {
         return Ok(unjudged(report, &err.into(), was_pushed, flow));
     }
-    let actions = take_actions(work).await?;
-    let change = match report.outcome {
-        AttemptOutcome::Succeeded => work.app.capture(work.run, &commit_message(work.run)).await?,
-        AttemptOutcome::Failed
-        | AttemptOutcome::TimedOut
-        | AttemptOutcome::OverLimit
-        | AttemptOutcome::CouldNotStart
-        | AttemptOutcome::Interrupted
-        | AttemptOutcome::Stopped => None,
+    let taken = take_home(work, report.outcome).await;
+    let (actions, change) = match taken {
+        Ok(taken) => taken,
+        // What the agent used is used, whatever became of its work.
+        Err(err) => return Ok(unjudged(report, &err, was_pushed, flow)),
     };
     crash_point::pass("change_captured");
     // Only the tree can say that nothing was done.
@@ -42,6 +38,24 @@ pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
     }
     let outcome = StepOutcome::AgentEnded { outcome: report.outcome, change, actions, flow };
     Ok(Done::with(report.evidence, outcome))
+}
+
+/// What the agent asks for, and what it changed when it ended well.
+async fn take_home(
+    work: &Work<'_>,
+    outcome: AttemptOutcome,
+) -> Result<(Option<ActionsFound>, Option<Change>), AppError> {
+    let actions = take_actions(work).await?;
+    let change = match outcome {
+        AttemptOutcome::Succeeded => work.app.capture(work.run, &commit_message(work.run)).await?,
+        AttemptOutcome::Failed
+        | AttemptOutcome::TimedOut
+        | AttemptOutcome::OverLimit
+        | AttemptOutcome::CouldNotStart
+        | AttemptOutcome::Interrupted
+        | AttemptOutcome::Stopped => None,
+    };
+    Ok((actions, change))
 }
 
 /// What the agent is to do, and who moves the run on afterwards.

@@ -194,10 +194,14 @@ impl App {
         // What is on its way to the remote is finished and recorded, whoever stopped the run.
         let stopped = hold.stop.is_cancelled() && !order.step.touches_the_world();
         let done = match done {
-            Err(_)
-            | Ok(Done {
-                outcome: StepOutcome::AgentEnded { outcome: AttemptOutcome::Stopped, .. }, ..
-            }) if stopped => Done::new(StepOutcome::Stopped),
+            Err(_) if stopped => Done::new(StepOutcome::Stopped),
+            // What its agent used until then is used.
+            Ok(Done {
+                evidence,
+                outcome:
+                    StepOutcome::AgentEnded { outcome: AttemptOutcome::Stopped, .. } | StepOutcome::Failed(_),
+                ..
+            }) if stopped => Done::with(evidence, StepOutcome::Stopped),
             Ok(done) => done,
             Err(err) => failed(&err),
         };

@@ -74,7 +74,11 @@ async fn explore(work: &Work<'_>) -> Result<Result<(AttemptEvidence, String), Bo
         return Ok(Err(Box::new(super::failed(&err.into()))));
     }
     let record = report.evidence.agent.as_deref();
+    // What it wrote was put back; what cannot be is a person's to look at, as after any other turn.
+    let now = work.app.run(&work.run.id)?;
     let found = Evidence {
+        guard: now.guard_of(work.attempt),
+        guard_violations: now.guard_violations,
         limit: report.evidence.limit,
         trouble: record.and_then(|record| record.trouble),
         signals: report.evidence.signals.as_deref(),

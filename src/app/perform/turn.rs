@@ -1,12 +1,16 @@
 //! One turn of an agent in the run's workspace: guarded, listened to, gone on with where the last one left off.
 
+use std::time::Duration;
+
 use super::Work;
 use crate::app::AppError;
 use crate::app::prompt::Prompt;
 use crate::crash_point;
+use crate::domain::agent::budget::Spent;
 use crate::domain::agent::class::Trouble;
 use crate::domain::agent::record::Session;
 use crate::domain::agent::role::Role;
+use crate::domain::agent::usage::Usage;
 use crate::domain::command::Command;
 use crate::domain::confine::Confinement;
 use crate::domain::evidence::ProcessRef;
@@ -132,7 +136,23 @@ async fn run(work: &Work<'_>, turn: &Turn) -> Result<WorkReport, AppError> {
     }
     tracing::info!(run = %work.run.id, "the agent's conversation is gone; it begins a new one");
     order.resume = None;
-    Ok(worker.run(&order, &ears, &work.hold.stop).await?)
+    let (used, lasted) = used(&report);
+    let mut spent = Spent::default();
+    spent.add(&used, Duration::from_millis(lasted));
+    order.allowance = order.allowance.after(&spent);
+    let mut second = worker.run(&order, &ears, &work.hold.stop).await?;
+    // Two starts, one attempt: it is charged for both.
+    second.evidence.duration_ms = second.evidence.duration_ms.saturating_add(lasted);
+    if let Some(record) = second.evidence.agent.as_deref_mut() {
+        record.usage = record.usage.and(&used);
+    }
+    Ok(second)
+}
+
+/// What a start used, and how long it lasted in milliseconds.
+fn used(report: &WorkReport) -> (Usage, u64) {
+    let record = report.evidence.agent.as_deref();
+    (record.map(|record| record.usage).unwrap_or_default(), report.evidence.duration_ms)
 }
 
 /// The conversation to go on with: the role's last one with this agent, unless that is what went wrong.

@@ -109,8 +109,8 @@ pub struct Reading {
     pub cost_micros: Option<u64>,
 }
 
-/// Where a sum of money comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+/// Where a sum of money comes from, the surest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MoneySource {
     /// The operator's price table.
@@ -137,6 +137,29 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Both together. The money is only as well known as that of the part it is known worst of.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        let mut tokens = self.tokens;
+        tokens += other.tokens;
+        let source = match (self.is_nothing(), other.is_nothing()) {
+            (true, _) => other.source,
+            (_, true) => self.source,
+            (false, false) => self.source.max(other.source),
+        };
+        Self {
+            tokens,
+            micros: self.micros.saturating_add(other.micros),
+            source,
+            turns: self.turns.saturating_add(other.turns),
+        }
+    }
+
+    /// Says whether it names neither tokens nor money.
+    pub fn is_nothing(&self) -> bool {
+        self.tokens == Tokens::default() && self.micros == 0
+    }
+
     /// The same, with no number above [`MOST_CHARGED`].
     #[must_use]
     pub fn charged(&self) -> Self {

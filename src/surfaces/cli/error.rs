@@ -6,12 +6,14 @@ use super::doctor;
 use super::exit::Exit;
 use super::told::{self, Told};
 use super::ui::{BAD, FAINT, PLAIN, STRONG, Ui};
+use super::words;
 use crate::app::doctor::{Profile, Report};
 use crate::app::{AppError, StoreError};
 use crate::config::ConfigError;
 use crate::domain::id::{InvalidId, RunId};
 use crate::domain::run::Run;
 use crate::domain::state::State;
+use crate::domain::time::Timestamp;
 
 /// What a command ends with: an exit code that needs no more words, or an error.
 pub(super) type Outcome = Result<Exit, CliError>;
@@ -59,15 +61,18 @@ impl CliError {
         }
     }
 
-    /// The run waits for an agent's allowance, and goes on where an engine runs.
-    pub(super) fn waits_for_quota(run: &Run, until: &str) -> Self {
-        let pool = run.parked.as_ref().map_or("the agent", |parked| parked.pool.as_str());
+    /// A run that waits for an allowance: it goes on by itself, but not in this process.
+    pub(super) fn parked(run: &Run, until: Timestamp) -> Self {
+        let pool = run.parked.as_ref().map_or("", |parked| parked.pool.as_str());
+        let (id, when) = (&run.id, words::when(until));
         Self::Ended {
-            run: run.id.clone(),
+            run: id.clone(),
             state: run.state,
-            message: format!("the allowance of `{pool}` is used up; the run waits until {until}"),
+            message: format!("the allowance of `{pool}` is used up; the run waits for it until {when}"),
             code: "quota_exhausted".to_owned(),
-            hint: format!("agentpr run-manager-loop --run-id {}", run.id),
+            hint: format!(
+                "`agentpr run-manager-loop --run-id {id}`, or a daemon, goes on with it then; `agentpr quota --clear {pool}` says that the allowance is there already"
+            ),
             exit: Exit::Later,
         }
     }

@@ -85,7 +85,7 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     }
     if let Wait::Quota(until) = driven.wait {
         show::show(session, &app, &run)?;
-        return Err(CliError::waits_for_quota(&driven.run, &words::when(until)));
+        return Err(CliError::parked(&driven.run, until));
     }
     if driven.wait != Wait::Approval {
         show::show(session, &app, &run)?;

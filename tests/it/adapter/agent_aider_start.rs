@@ -134,6 +134,23 @@ fn a_prompt_is_never_a_command_of_the_program() {
 }
 
 #[test]
+fn what_another_agent_of_the_run_left_in_its_users_home_is_not_read() {
+    let scene = scene();
+    let home = std::path::PathBuf::from(&scene.stage().env["HOME"]);
+    assert!(home.starts_with(scene.runtime()));
+    let traps = [".aider.conf.yml", ".env", ".aider.model.settings.yml", ".aider/oauth-keys.env"];
+    for trap in traps {
+        put(&home.join(trap), "openai-api-base: http://elsewhere");
+    }
+    put(&scene.home().join("chat.md"), "# aider chat");
+    launch(&scene.stage()).unwrap();
+    for trap in traps {
+        assert!(!home.join(trap).exists(), "{trap}");
+    }
+    assert!(scene.home().join("chat.md").is_file());
+}
+
+#[test]
 fn an_operators_argument_does_not_undo_looking_only() {
     let mut scene = scene();
     scene.setup.args = vec!["--edit-format".to_owned(), "diff".to_owned()];

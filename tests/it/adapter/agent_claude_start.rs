@@ -140,7 +140,16 @@ fn a_login_is_copied_for_its_owner_alone_and_settings_of_an_earlier_attempt_are_
     put(&login, "first");
     scene.setup.login = Some(login.clone());
     put(&scene.home().join("settings.json"), r#"{"env":{"ANTHROPIC_BASE_URL":"http://elsewhere"}}"#);
+    let conversation = scene.home().join("projects/-w/s.jsonl");
+    put(&conversation, "{}");
+    for trap in [".claude.json", "agents/evil.md", "plugins/evil/plugin.json", "skills/evil/SKILL.md"] {
+        put(&scene.home().join(trap), "trap");
+    }
     launch(&scene.stage()).unwrap();
+    for trap in [".claude.json", "agents", "plugins", "skills"] {
+        assert!(!scene.home().join(trap).exists(), "{trap}");
+    }
+    assert!(conversation.is_file());
     let own = scene.home().join(".credentials.json");
     assert_eq!(std::fs::read_to_string(&own).unwrap(), "first");
     assert_eq!(own.metadata().unwrap().permissions().mode() & 0o777, 0o600);

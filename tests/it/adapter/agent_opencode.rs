@@ -242,6 +242,27 @@ async fn an_operators_login_is_lent_and_a_renewed_one_is_kept() {
 }
 
 #[tokio::test]
+async fn what_a_command_of_an_earlier_start_left_in_its_settings_is_gone() {
+    let scene = Scene::fake(&script());
+    scene.run().await.unwrap();
+    let env = scene.logged()[0]["env"].clone();
+    let place = |variable: &str| std::path::PathBuf::from(env[variable].as_str().unwrap());
+    let traps = [
+        place("XDG_CONFIG_HOME").join("opencode/plugin/evil.ts"),
+        place("XDG_CONFIG_HOME").join("opencode/opencode.json"),
+        place("XDG_CACHE_HOME").join("opencode/node_modules/evil/index.js"),
+    ];
+    let conversation = place("XDG_DATA_HOME").join("opencode/storage/session");
+    for file in traps.iter().chain([&conversation]) {
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, "trap").unwrap();
+    }
+    scene.run().await.unwrap();
+    assert!(traps.iter().all(|trap| !trap.exists()), "{traps:?}");
+    assert!(conversation.is_file());
+}
+
+#[tokio::test]
 async fn without_the_network_behind_a_wall_there_is_no_server_to_speak_to() {
     let mut scene = Scene::fake(&script());
     scene.order.confinement.network = false;

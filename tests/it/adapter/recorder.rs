@@ -213,9 +213,17 @@ async fn a_session_is_told_while_the_program_still_runs_and_once_for_each_name()
     let notes = Notes { folder: talk.order.workspace.clone(), told: Mutex::default() };
     let session = |id: &str| format!("print {{\"kind\":\"session\",\"id\":\"{id}\"}}\n");
     let wait = |id: &str| format!("wait-file {}\n", talk.at(&format!("told-{id}")).display());
-    let script =
-        [session("one"), wait("one"), session("one"), session("--last"), session("two"), wait("two")]
-            .concat();
+    let script = [
+        session("one"),
+        wait("one"),
+        session("one"),
+        session("--last"),
+        session("two"),
+        wait("two"),
+        session("x/../up"),
+        session("--last"),
+    ]
+    .concat();
     let report = talk.play_to(&format!("{script}{DONE}"), &notes).await;
     assert_eq!(end(&report).0, OutcomeClass::Succeeded, "{}", report.evidence.message);
     assert_eq!(*notes.told.lock().unwrap(), ["one", "two"]);

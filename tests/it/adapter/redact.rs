@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use agentpr::adapters::process::redact::{Redactor, secrets_of};
+use agentpr::adapters::process::redact::{Redactor, secrets_in_files_of, secrets_of};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
@@ -217,6 +217,23 @@ fn little_is_held_back_and_a_line_is_given_at_its_end() {
     text.truncate(300);
     text.push_str("\n{ the build goes on }\n");
     assert!(redactor.text(&text).ends_with("{ the build goes on }\n"));
+}
+
+#[test]
+fn a_secret_in_a_file_that_a_variable_names_is_known_and_a_pipe_is_not_waited_for() {
+    let root = tempfile::tempdir().unwrap();
+    let path = |name: &str| root.path().join(name).display().to_string();
+    std::fs::write(path("key"), "zzcanary-0123456789\n").unwrap();
+    let status = std::process::Command::new("mkfifo").arg(path("pipe")).status().unwrap();
+    assert!(status.success());
+    let env = [
+        ("OPENAI_API_KEY_FILE", path("key")),
+        ("AGENTPR_LOG_FILE", path("key")),
+        ("GH_TOKEN_FILE", path("pipe")),
+        ("AGENTPR_TELEGRAM_BOT_TOKEN_FILE", path("missing")),
+    ];
+    let env = env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    assert_eq!(secrets_in_files_of(&env), ["zzcanary-0123456789"]);
 }
 
 #[test]

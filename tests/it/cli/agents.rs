@@ -150,7 +150,7 @@ fn a_trial_needs_a_name() {
 }
 
 /// A program that says what codex says of itself, with these options in its help.
-fn fake_codex(sandbox: &Sandbox, version: &str, help: &str) -> String {
+pub(super) fn fake_codex(sandbox: &Sandbox, version: &str, help: &str) -> String {
     let script = format!("#!/bin/sh\ncase $1 in --version) echo {version};; *) echo '{help}';; esac\n");
     let text = sandbox.write("codex.text", &script);
     let made = sandbox.path().join("codex");

@@ -16,8 +16,10 @@ use agentpr::domain::run::Run;
 use agentpr::domain::time::Timestamp;
 use agentpr::ports::store::{Append, EventStore};
 
-use crate::harness::Sandbox;
+use crate::harness::sandbox::finish;
+use crate::harness::{Sandbox, git};
 
+use super::agents::fake_codex;
 use super::create;
 
 /// Appends events to a run, each with the state it leads to.
@@ -285,4 +287,30 @@ fn a_run_that_waits_for_an_allowance_says_whose_until_when_and_what_to_type() {
     assert_eq!(told.parse::<jiff::Timestamp>().unwrap().as_millisecond(), until.0);
     assert_eq!(sandbox.json(&["why", "a"])["waits_until"], told);
     assert!(shown["pulse"].is_null(), "no agent is at work: {shown}");
+}
+
+#[test]
+fn a_run_in_the_foreground_that_has_to_wait_for_an_allowance_says_so_and_is_to_be_tried_later() {
+    let sandbox = Sandbox::new();
+    let _made = create(&sandbox, "a");
+    let _begun = sandbox.agentpr(&["start-discovery", "--run-id", "a"]).ok();
+    let until = Timestamp(now() + 3_600_000);
+    let parked =
+        QuotaParked { pool: Pool::new("codex:CODEX_API_KEY"), reset_at: Some(until), until, times: 1 };
+    add(&sandbox, "a", now(), vec![parked.into()]);
+    git::git(sandbox.path(), &["init", "--quiet", "own"]);
+    let own = sandbox.path().join("own");
+    git::git(&own, &["commit", "--quiet", "--allow-empty", "-m", "begin"]);
+    let program = fake_codex(&sandbox, "codex-cli 9.9.9", "--json --config --model --sandbox resume");
+    let args =
+        ["run", "--repo", "own", "--task", "t", "--agent", "codex", "--check", "true", "--run-id", "mine"];
+    let mut command = sandbox.command(&args);
+    command.env("AGENTPR_CODEX_BIN", program).env("CODEX_API_KEY", "zzcanaryvalue1");
+    let answer = finish(command.spawn().unwrap()).code(75);
+    for words in
+        ["`codex:CODEX_API_KEY` is used up", "run-manager-loop --run-id mine", "agentpr quota --clear codex:"]
+    {
+        assert!(answer.stderr.contains(words), "{words}: {}", answer.stderr);
+    }
+    assert!(!answer.stderr.contains("zzcanary") && !answer.stdout.contains("zzcanary"));
 }

@@ -161,6 +161,8 @@ fn goes_on(run: &Run, late: bool) -> Option<String> {
                 Wait::Operator => !run.spec.is_driven() && !state.is_held() && !state.is_terminal(),
                 Wait::Forge => matches!(state, State::CiWait | State::ReviewWait),
                 Wait::Quota(until) => !late && now.wall < *until && !state.is_held(),
+                // Only who asks the ledger can say so.
+                Wait::Budget => false,
                 Wait::Nothing => state.is_terminal(),
             };
             return (!sound).then(|| format!("I12: {state} waits for {wait:?}"));

@@ -64,6 +64,20 @@ async fn a_planner_that_says_nothing_goes_to_a_person() {
 }
 
 #[tokio::test]
+async fn a_planner_that_pushes_goes_to_a_person_whatever_it_planned() {
+    let scene = Scene::new();
+    scene.world.agent_does(&[AgentDoes::Pushes]);
+    scene.world.agents_say(&[Says::words("1. Edit parser.rs")]);
+    let run = scene.submit_roles("r1", roles(&[(Role::Plan, "", None)]));
+    let driven = scene.app.drive(&run, &scene.stop).await.unwrap();
+    assert_eq!(
+        (driven.run.state, driven.run.reason.code.as_str()),
+        (State::NeedsHumanReview, "safety_violation")
+    );
+    assert!(driven.run.contract.is_none());
+}
+
+#[tokio::test]
 async fn the_second_repair_goes_to_the_role_debug() {
     let scene = Scene::new();
     scene.world.checks_pass(&[false, false, true]);

@@ -8,7 +8,9 @@ mod drive;
 mod gate;
 mod judged;
 mod many;
+mod prompts;
 mod rows;
+mod spending;
 mod trouble;
 
 use std::sync::Arc;

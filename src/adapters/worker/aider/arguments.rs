@@ -20,13 +20,20 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::adapters::process::beneath::Root;
 use crate::adapters::process::tree::{private_dir_below, write_anew};
 use crate::adapters::worker::agent::{Launch, Stage};
+use crate::adapters::worker::leavings::keep_only;
 use crate::domain::confine::SandboxMode;
 use crate::ports::worker::WorkerError;
 
 /// The plan of a run and its specification, which are shown to it where they exist; it may not change them while it builds.
 const SHOWN: [&str; 2] = ["PLAN.md", "SPEC.md"];
+
+/// What it reads from its user's home. The run's home is written to by every agent of the run, and what another one left there could
+/// name the address this one's key is sent to.
+const OF_USER: [&str; 5] =
+    [".aider", ".aider.conf.yml", ".aider.model.settings.yml", ".aider.model.metadata.json", ".env"];
 
 /// How long a request may take, in seconds. It tries nine times, with a minute of pauses in all (measured on 0.86.2).
 const REQUEST_SECS: &str = "300";
@@ -168,12 +175,17 @@ fn is_file(path: &Path) -> bool {
 }
 
 fn prepare(stage: &Stage<'_>, home: Option<&Path>) -> io::Result<()> {
+    keep_only(&stage.home, &[b"chat.md", b"input"])?;
     // A message that begins with one of these is a command of the program's own, which may run programs.
     let prompt = &stage.order.prompt;
     let is_command = prompt.starts_with(['/', '!']);
     let prompt = if is_command { format!("Task:\n{prompt}") } else { prompt.clone() };
     write_anew(&message(&stage.home), prompt.as_bytes())?;
     let Some(home) = home.filter(|home| home.starts_with(&stage.runtime)) else { return Ok(()) };
+    let below = Root::open(home)?;
+    for name in OF_USER {
+        below.remove(name.as_bytes())?;
+    }
     let caches = home.join(".aider/caches");
     private_dir_below(&stage.runtime, &caches)?;
     // An empty list would be fetched again.

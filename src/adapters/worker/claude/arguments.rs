@@ -10,7 +10,7 @@
 //! **The repository's settings.** In this mode the program trusts every folder: a `.claude/settings.json` in the repository would run
 //! its hooks and choose the address the key is sent to. `--setting-sources user` keeps it out (and the repository's `CLAUDE.md`
 //! with it), `--strict-mcp-config` its `.mcp.json`. The user's settings are those of the run's own home, which an earlier attempt
-//! could write to: they are removed before each start.
+//! could write to: all but the conversations and the login is removed before each start.
 //!
 //! **The key.** It goes into the program's environment. Commands of the model do not inherit it: each is started through `env -u`.
 //! That keeps it out of what a command prints by chance; a command that wants it can still read the program's `/proc/PID/environ`.
@@ -23,11 +23,15 @@ use std::path::Path;
 
 use crate::adapters::process::tree::{private_dir_below, write_anew};
 use crate::adapters::worker::agent::{Launch, Stage};
+use crate::adapters::worker::leavings::keep_only;
 use crate::domain::confine::{SandboxMode, Tier};
 use crate::ports::worker::WorkerError;
 
 /// Variables a key can be given in. Another name of the operator's is taken to hold an API key.
 const KEYS: [&str; 3] = ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"];
+
+/// What stays in its home from one start to the next: its conversations and its login.
+const KEPT: [&[u8]; 2] = [b"projects", b".credentials.json"];
 
 /// Tools that leave the workspace, or that go on when the attempt is over.
 const UNFIT: &str = "EnterWorktree,CronCreate,ScheduleWakeup";
@@ -184,12 +188,7 @@ fn temporary(runtime: &Path) -> std::path::PathBuf {
 
 fn prepare(stage: &Stage<'_>) -> std::io::Result<()> {
     private_dir_below(&stage.runtime, &temporary(&stage.runtime))?;
-    for settings in ["settings.json", "settings.local.json", "CLAUDE.md"] {
-        match fs::remove_file(stage.home.join(settings)) {
-            Err(err) if err.kind() != std::io::ErrorKind::NotFound => return Err(err),
-            _ => {}
-        }
-    }
+    keep_only(&stage.home, &KEPT)?;
     let Some(login) = &stage.setup.login else { return Ok(()) };
     let own = stage.home.join(".credentials.json");
     // The program may have renewed the copy since: the newer one counts.

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::FileType;
 
-use crate::adapters::process::beneath::{Root, is_kind, names};
+use crate::adapters::process::beneath::{Root, is_kind};
 use crate::adapters::worker::agent::Setup;
+use crate::adapters::worker::leavings::keep_only;
 use crate::ports::worker::WorkOrder;
 
 /// Its login in its home.
@@ -33,12 +33,8 @@ pub(super) const LAST_MESSAGE: &str = "last-message.txt";
 /// # Errors
 /// What the file system says; nothing in the home is followed if it is a link.
 pub fn prepare(home: &Path, order: &WorkOrder, setup: &Setup) -> io::Result<()> {
+    keep_only(home, &KEPT)?;
     let home = Root::open(home)?;
-    for name in names(home.folder(b"")?.as_fd())? {
-        if !KEPT.contains(&name.as_slice()) {
-            home.remove(&name)?;
-        }
-    }
     if let Some(text) = &order.output_schema {
         home.put(SCHEMA.as_bytes(), text.as_bytes(), 0o600, None)?;
     }

@@ -1,6 +1,7 @@
 //! How opencode's server is started: its settings in one variable, everything it keeps below the agent's own home, nothing fetched.
 //!
-//! Its settings are in no file and none of the repository are read. Nothing secret is on the command line or in the settings: the
+//! Its settings are in no file and none of the repository are read; of its home only what it keeps as data, its conversations and its login,
+//! outlives a start. Nothing secret is on the command line or in the settings: the
 //! password and the key are in variables, and the settings name theirs.
 
 use std::path::Path;
@@ -10,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::client::Model;
 use crate::adapters::process::tree::{private_dir_below, write_anew};
 use crate::adapters::worker::agent::{Launch, Stage};
+use crate::adapters::worker::leavings::keep_only;
 use crate::domain::agent::role::Role;
 
 /// The variable with the model's key, which the settings name.
@@ -71,6 +73,9 @@ pub(super) fn denied(role: Role) -> &'static [&'static str] {
 pub(super) fn launch(stage: &Stage<'_>, password: &str) -> Result<Launch, String> {
     let model = model(stage)?;
     let mut env = stage.env.clone();
+    // A plugin, an agent or settings that a command of an earlier start left would run, or choose the address the key is sent to.
+    keep_only(&stage.home, &[b"data"])
+        .map_err(|err| format!("cannot clear `{}`: {err}", stage.home.display()))?;
     for (variable, folder) in [
         ("XDG_CONFIG_HOME", "config"),
         ("XDG_DATA_HOME", "data"),

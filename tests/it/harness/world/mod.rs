@@ -108,6 +108,7 @@ struct State {
     most_agents_at_once: usize,
     unreachable: bool,
     failing_pushes: u32,
+    failing_captures: u32,
     prompts: Vec<String>,
     contract: Option<Vec<u8>>,
     breaches: VecDeque<Option<Breach>>,
@@ -261,6 +262,11 @@ impl World {
     /// Makes the next pushes fail as a remote does that cannot be reached.
     pub(crate) fn pushes_fail(&self, count: u32) {
         self.lock().failing_pushes = count;
+    }
+
+    /// Makes the next captures fail as those of a change that is too large.
+    pub(crate) fn captures_fail(&self, count: u32) {
+        self.lock().failing_captures = count;
     }
 
     /// Lets time pass on both clocks.

@@ -43,6 +43,10 @@ impl Workspace for World {
 
     async fn capture(&self, order: &CaptureOrder) -> Result<Option<Change>, WorkspaceError> {
         let mut state = self.lock();
+        if state.failing_captures > 0 {
+            state.failing_captures -= 1;
+            return Err(WorkspaceError::TooBig { limit: 1 });
+        }
         if !std::mem::take(&mut state.last_changed) {
             return Ok(order.last.clone());
         }
