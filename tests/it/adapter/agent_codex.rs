@@ -262,6 +262,32 @@ fn the_use_of_an_attempt_without_a_closing_event_is_read_from_the_threads_file()
 }
 
 #[test]
+fn a_total_that_does_not_grow_while_codex_works_is_no_sign_of_life() {
+    let home = tempfile::tempdir().unwrap();
+    let thread = "01a1fe68-1e32-73b2-a9b5-3a5515beee68";
+    let day = home.path().join("sessions/2026/11/21");
+    std::fs::create_dir_all(&day).unwrap();
+    let write = |input: u64| {
+        let line = format!(
+            "{{\"payload\":{{\"type\":\"token_count\",\"info\":{{\"total_token_usage\":{{\"input_tokens\":{input},\"output_tokens\":1}}}}}}}}\n"
+        );
+        std::fs::write(day.join(format!("rollout-2026-11-21T13-59-58-{thread}.jsonl")), line).unwrap();
+    };
+    let mut reader = Reader::new(home.path().to_owned(), BEGAN_MS, None);
+    reader.line(format!(r#"{{"type":"thread.started","thread_id":"{thread}"}}"#).as_bytes(), &mut Vec::new());
+    let mut look = || {
+        let mut signals = Vec::new();
+        reader.look(&mut signals);
+        tokens(&signals).map(|found| found.input)
+    };
+    assert_eq!(look(), None);
+    write(100);
+    assert_eq!((look(), look(), look()), (Some(100), None, None));
+    write(230);
+    assert_eq!((look(), look()), (Some(230), None));
+}
+
+#[test]
 fn resets_are_read_in_every_form_codex_tells_them() {
     let secs = |secs| Reset { secs: Some(secs), at_ms: None };
     let at = |text: &str| {

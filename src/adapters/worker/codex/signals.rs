@@ -38,6 +38,8 @@ pub struct Reader {
     in_answer: bool,
     open: BTreeMap<String, Option<String>>,
     words: String,
+    /// The total that was told while it works.
+    told: Option<Tokens>,
 }
 
 /// The last thing that was said about the turn.
@@ -66,6 +68,7 @@ impl Reader {
             in_answer: false,
             open: BTreeMap::new(),
             words: String::new(),
+            told: None,
         }
     }
 
@@ -220,8 +223,11 @@ impl Protocol for Reader {
     }
 
     fn look(&mut self, signals: &mut Vec<AgentSignal>) {
-        // The closing event has the same total; without this a budget would be noticed only then.
-        if let Some(total) = self.thread.as_ref().and_then(|thread| rollout::usage(&self.home, thread)) {
+        // The closing event has the same total; without this a budget would be noticed only then. Each signal is a sign of life, so one
+        // that says nothing new would keep a program alive that hangs.
+        let total = self.thread.as_ref().and_then(|thread| rollout::usage(&self.home, thread));
+        if let Some(total) = total.filter(|total| self.told != Some(*total)) {
+            self.told = Some(total);
             signals.push(conversation(total));
         }
     }
