@@ -28,6 +28,10 @@ test:
 test-fast:
     cargo nextest run --no-fail-fast
 
+# Install the real agents for the tests, under target/agents
+agents:
+    .ci/agents/install
+
 # Run the whole of CI
 ci:
     .ci/run

@@ -1,4 +1,4 @@
-//! How long a run takes from its order to its agent's first breath, as whole processes on real git:
+//! How long a run takes from `submit` to its agent's first breath, as whole processes on real git: the order and one pass of the engine.
 //! `cargo bench --bench overhead`.
 //!
 //! The agent is a shell script that writes down the time, so what is left is the engine's own: order, store, clone, guard, wall,
@@ -52,7 +52,7 @@ fn main() {
     println!("the agent's own start: {:.1} ms", median(own));
     for (sandbox, times) in kinds.iter().zip(times) {
         println!(
-            "from order to the agent's first breath, sandbox `{sandbox}`: {:.1} ms beyond that",
+            "from `submit` to the agent's first breath, sandbox `{sandbox}`: {:.1} ms beyond that",
             median(times)
         );
     }
@@ -61,23 +61,26 @@ fn main() {
 /// One run; milliseconds from the start of the program to the agent's stamp.
 fn one(place: &Path, repo: &Path, agent: &Path, sandbox: &str, run: &str) -> f64 {
     let data = place.join("data");
+    let agentpr = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_agentpr"))
+            .args(arguments)
+            .arg("--data-dir")
+            .arg(&data)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", place)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let (repo, agent) = (repo.display().to_string(), format!("command:{}", agent.display()));
     let begun = now();
-    let output = Command::new(env!("CARGO_BIN_EXE_agentpr"))
-        .args(["run", "--no-pr", "--task", "Write a line", "--check", "true", "--name", "bench/repo"])
-        .args(["--sandbox", sandbox, "--run-id", run])
-        .arg("--repo")
-        .arg(repo)
-        .arg("--agent")
-        .arg(format!("command:{}", agent.display()))
-        .arg("--data-dir")
-        .arg(&data)
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap())
-        .env("HOME", place)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let order = ["submit", "--owner", "bench", "--repo", "repo", "--task", "Write a line", "--check", "true"];
+    let place_of = ["--remote", &repo, "--agent", &agent, "--sandbox", sandbox, "--run-id", run];
+    agentpr(&[&order[..], &["--delivery", "none"], &place_of].concat());
+    // An engine that runs has looked at the machine before.
+    agentpr(&["manager-tick", "--skip-doctor", "--run-id", run]);
     stamp_of(&data.join("runtime").join(run).join("stamp")) - begun
 }
 

@@ -22,6 +22,7 @@ pub mod gc;
 pub mod hold;
 pub mod perform;
 pub mod prompt;
+pub mod pulse;
 pub mod report;
 pub mod submit;
 pub mod usage;

@@ -1,13 +1,16 @@
 //! What surfaces show about a run: one reading, the same words everywhere.
 
+use super::pulse::AtWork;
 use super::{App, AppError};
+use crate::domain::agent::role::Role;
 use crate::domain::gate::Gate;
 use crate::domain::id::{CommitSha, Digest, EventSeq, RunId};
 use crate::domain::next::{Due, Wait, next};
 use crate::domain::projection::{ArtifactRow, AttemptRow, UsageRow};
 use crate::domain::run::Run;
+use crate::domain::spec::agent_name;
 use crate::domain::state::State;
-use crate::domain::time::Moment;
+use crate::domain::time::{Moment, Timestamp};
 
 /// Everything about one run.
 #[derive(Debug, Clone)]
@@ -16,6 +19,8 @@ pub struct RunDetail {
     pub run: Run,
     /// What it waits for, and what a person can type.
     pub advice: Advice,
+    /// The agent of it that is at work.
+    pub at_work: Option<AtWork>,
     /// Its attempts, oldest first.
     pub attempts: Vec<AttemptRow>,
     /// What its agents used, oldest first.
@@ -31,6 +36,8 @@ pub struct RunDetail {
 pub struct Advice {
     /// One sentence.
     pub waits_for: String,
+    /// When it goes on by itself at the latest; `None` where that is not known.
+    pub until: Option<Timestamp>,
     /// Commands, the likeliest first; empty when nothing is left to do.
     pub next: Vec<String>,
 }
@@ -42,15 +49,29 @@ impl App {
     /// [`AppError::NoSuchRun`], or the store's.
     pub fn detail(&self, run_id: &RunId) -> Result<RunDetail, AppError> {
         let run = self.run(run_id)?;
-        let advice = advice(&run, &self.ports.clock.now());
+        let (advice, at_work) = self.advice(&run);
         Ok(RunDetail {
             advice,
+            at_work,
             attempts: self.ports.store.attempts_of(run_id)?,
             usage: self.usage_of(run_id)?,
             artifacts: self.ports.store.artifacts_of(run_id)?,
             digest: self.digest_of(run.last_seq)?,
             run,
         })
+    }
+
+    /// What a run waits for now, and the agent of it that is at work.
+    ///
+    /// The log of a run whose engine was killed waits for an attempt that nobody performs: here the machine is looked at, too.
+    pub fn advice(&self, run: &Run) -> (Advice, Option<AtWork>) {
+        let mut advice = advice(run, &self.ports.clock.now());
+        let at_work = self.at_work(run);
+        if at_work.as_ref().is_some_and(AtWork::is_abandoned) {
+            advice.waits_for = "an engine, to end the attempt whose program is gone".to_owned();
+            advice.next.insert(0, format!("agentpr run-manager-loop --run-id {}", run.id));
+        }
+        (advice, at_work)
     }
 
     /// Digest of one event; `None` in a store without a chain.
@@ -102,6 +123,7 @@ impl App {
 /// Says what `run` waits for at `now` and what moves it on.
 pub fn advice(run: &Run, now: &Moment) -> Advice {
     let id = &run.id;
+    let mut until = None;
     let engine = format!("agentpr run-manager-loop --run-id {id}");
     let (waits_for, next): (String, Vec<String>) = match next(run, now) {
         Due::Command(command) => (format!("an engine, to {}", command.name()), vec![engine]),
@@ -131,7 +153,8 @@ pub fn advice(run: &Run, now: &Moment) -> Advice {
                 _ => vec![format!("agentpr record-check --run-id {id} --conclusion success")],
             },
         ),
-        Due::Wait(Wait::Quota(_)) => {
+        Due::Wait(Wait::Quota(back)) => {
+            until = Some(back);
             let pool = run.parked.as_ref().map_or("", |parked| parked.pool.as_str());
             (
                 format!("the allowance of `{pool}` to come back"),
@@ -148,7 +171,7 @@ pub fn advice(run: &Run, now: &Moment) -> Advice {
         ),
         Due::Wait(Wait::Nothing) => ("nothing: the run is over".to_owned(), Vec::new()),
     };
-    Advice { waits_for, next }
+    Advice { waits_for, until, next }
 }
 
 fn person(run: &Run) -> (String, Vec<String>) {
@@ -213,6 +236,23 @@ fn reason_advice(run: &Run) -> Option<(String, Vec<String>)> {
         "verify_blocked_by_policy" => (
             "a person to mend the verification contract",
             vec![format!("agentpr pipeline-spec pin {id} FILE"), format!("agentpr retry {id}")],
+        ),
+        "agent_auth_required" | "agent_usage_error" => {
+            let role = run.agent.as_ref().and_then(|attempt| attempt.evidence.agent.as_deref());
+            let agent = run.spec.choice(role.map_or(Role::Build, |record| record.role)).agent;
+            let name = agent.as_deref().map(agent_name).unwrap_or_default().to_owned();
+            (
+                "a person to set the agent right",
+                vec![
+                    format!("agentpr agents {name}"),
+                    format!("agentpr logs {id}"),
+                    format!("agentpr retry {id}"),
+                ],
+            )
+        }
+        "loop_detected" | "agent_outcome_unknown" | "agent_gave_up" | "agent_asks" | "no_plan" => (
+            "a person to read what the agent did",
+            vec![format!("agentpr logs {id}"), format!("agentpr retry {id}"), format!("agentpr cancel {id}")],
         ),
         "budget_exhausted" => (
             "a person to grant more, or to end it",

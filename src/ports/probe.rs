@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::domain::confine::Tier;
+use crate::domain::evidence::ProcessRef;
 use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
 
@@ -45,6 +46,9 @@ pub trait Probe: Send + Sync {
 
     /// Says whether something is there.
     fn exists(&self, path: &Path) -> bool;
+
+    /// Says whether a recorded process still runs: the same one, not another that has its number by now.
+    fn is_running(&self, process: &ProcessRef) -> bool;
 
     /// What kind of project a repository is, by the files it has; nothing in it is run, and no link is followed.
     fn project(&self, repository: &Path) -> Project;

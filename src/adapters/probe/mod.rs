@@ -19,9 +19,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::adapters::process::environment::scratch_dir;
+use crate::adapters::process::leftover::is_there;
 use crate::adapters::process::sandbox::Sandbox;
 use crate::adapters::process::tree::{private_dir, remove_tree};
 use crate::domain::confine::Tier;
+use crate::domain::evidence::ProcessRef;
 use crate::domain::id::RunId;
 use crate::domain::time::Timestamp;
 use crate::ports::probe::{
@@ -98,6 +100,10 @@ impl Probe for SystemProbe {
 
     fn exists(&self, path: &Path) -> bool {
         path.exists()
+    }
+
+    fn is_running(&self, process: &ProcessRef) -> bool {
+        is_there(process)
     }
 
     fn project(&self, repository: &Path) -> Project {

@@ -17,6 +17,13 @@ pub enum Leftover {
     Gone,
 }
 
+/// Whether a recorded process is still there and is no other by now. One that has ended and was not yet waited for is gone.
+pub fn is_there(process: &ProcessRef) -> bool {
+    let is_known = !process.boot.is_empty() && process.start_ticks != 0;
+    let found = stat(process.pid).filter(|found| !found.zombie && found.start_ticks == process.start_ticks);
+    is_known && found.is_some() && process.boot == boot_id()
+}
+
 /// Kills the group of a recorded process, and whatever else carries its run's mark, if it is still that process.
 pub fn end_leftover(process: &ProcessRef) -> Leftover {
     if process.boot.is_empty() || process.boot != boot_id() || process.start_ticks == 0 || process.pid <= 1 {

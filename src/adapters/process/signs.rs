@@ -9,6 +9,9 @@ use tokio::time::Instant;
 
 use crate::domain::agent::liveness::Vitals;
 
+/// The part of one processor in percent below which any program counts as idle: an event loop that waits turns over a little.
+const IDLE_PERCENT: u8 = 1;
+
 /// The signs of one program. Clones share one state.
 #[derive(Debug, Clone, Default)]
 pub struct Signs(Arc<Mutex<State>>);
@@ -17,6 +20,8 @@ pub struct Signs(Arc<Mutex<State>>);
 struct State {
     pid: Option<i32>,
     said: Said,
+    /// The part of one processor in percent that it uses while it does nothing; 0 is not known.
+    idle_percent: u8,
     seen: Option<Vitals>,
     /// The signs at the moment it was ended from outside: what comes after is its dying.
     held: Option<Vitals>,
@@ -53,6 +58,16 @@ impl Said {
 }
 
 impl Signs {
+    /// Says how much of one processor the program uses while it only waits, in percent: some turn over all the time.
+    pub fn idles_at(&self, percent: u8) {
+        self.lock().idle_percent = percent;
+    }
+
+    /// The part of one processor in percent up to which it counts as idle.
+    pub(super) fn idle_percent(&self) -> u8 {
+        self.lock().idle_percent.max(IDLE_PERCENT)
+    }
+
     /// Puts down what the protocol says now.
     pub fn say(&self, said: Said) {
         self.lock().said = said;

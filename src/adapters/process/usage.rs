@@ -28,9 +28,6 @@ const FILES_LOOK: Duration = Duration::from_secs(5);
 /// How many times as long as a look at the files took, it rests.
 const FILES_REST: u32 = 20;
 
-/// The part of one processor below which a program counts as idle: an event loop that waits turns over a little.
-const IDLE_PERCENT: u128 = 1;
-
 /// Watches over a program until a limit is passed or nobody listens any more.
 pub(super) struct Watch {
     pub(super) limits: ProcessLimits,
@@ -159,7 +156,7 @@ impl Watch {
         let used = u128::from(ticks.saturating_sub(active.ticks)) * 1_000
             / u128::from(rustix::param::clock_ticks_per_second().max(1));
         // The sum falls when a process ends that nobody waited for; what is left is the new beginning.
-        if ticks < active.ticks || used * 100 > idle.as_millis() * IDLE_PERCENT {
+        if ticks < active.ticks || used * 100 > idle.as_millis() * u128::from(self.signs.idle_percent()) {
             (active.cpu_at, active.ticks) = (Instant::now(), ticks);
         }
         let seen = Vitals {

@@ -150,6 +150,11 @@ pub trait Protocol: Send {
     /// Called once after the last line, before [`Self::judge`], however the program ended. May block for some milliseconds.
     fn settle(&mut self, _signals: &mut Vec<AgentSignal>) {}
 
+    /// Looks, every few seconds while it works, at what the program says elsewhere than on its standard output.
+    ///
+    /// May block for some milliseconds. The default has nothing to look at.
+    fn look(&mut self, _signals: &mut Vec<AgentSignal>) {}
+
     /// Says what its end means. A success needs the protocol's own closing event and no error after the last recovery.
     ///
     /// Called once, after the last line, and only when the program was not ended from outside. One that said its end and had to be

@@ -9,20 +9,15 @@ use tokio::time::{Instant, sleep_until};
 
 use super::agent::Stage;
 use super::fingerprint::Fingerprint;
-use super::pulse::{pulse, pulse_path, wall_ms, write};
+use super::pulse::{Beat, pulse, wall_ms};
 use super::recorder::{Circling, Recorder};
 use crate::domain::agent::class::{Judgement, Trouble};
+use crate::domain::agent::liveness::pulse_path;
 use crate::domain::agent::repetition::Repetition;
 
 /// Time a program has to exit after it said its end. claude was seen to stay for ever after its result when a tool of its left
 /// something running; the others are gone within a second.
 pub const END_GRACE: Duration = Duration::from_secs(10);
-
-/// Between two pulses.
-const BEAT: Duration = Duration::from_secs(2);
-
-/// Until it is looked again whether the program was started, for the first pulse.
-const FIRST_BEAT: Duration = Duration::from_millis(100);
 
 /// Calls that have to be finished between two looks at the files: as many as lie between a suspicion and its proof.
 const BETWEEN_LOOKS: u64 = 2;
@@ -35,9 +30,7 @@ const STALE: u64 = 20;
 /// The work ends soon after [`Recorder::halt_token`] is triggered, and is dropped when this is.
 pub async fn attend<T>(stage: &Stage<'_>, recorder: &Recorder, work: impl Future<Output = T>) -> T {
     tokio::pin!(work);
-    let mut beat_at = Instant::now() + FIRST_BEAT;
-    let path = stage.artifacts.absolute(&pulse_path(&stage.order.run, &stage.order.attempt));
-    let mut writing: Option<JoinHandle<()>> = None;
+    let mut beat = Beat::new(stage.artifacts.absolute(&pulse_path(&stage.order.run, stage.order.attempt)));
     let mut circles = Circles::new(stage.order.workspace.clone());
     let done = loop {
         let leave_at = recorder.ended_at().map(|ended| ended + END_GRACE);
@@ -50,22 +43,11 @@ pub async fn attend<T>(stage: &Stage<'_>, recorder: &Recorder, work: impl Future
             }
             () = wait_until(leave_at), if !recorder.halt_token().is_cancelled() => recorder.leave(),
             (baseline, look) = circles.looked() => circles.compare(recorder, baseline, look),
-            () = sleep_until(beat_at) => {
-                // A disk that is slow makes the pulse slow and nothing else.
-                if writing.as_ref().is_none_or(JoinHandle::is_finished) {
-                    writing = put(stage, recorder, &path, false);
-                }
-                beat_at = Instant::now() + if writing.is_some() { BEAT } else { FIRST_BEAT };
-            }
+            () = sleep_until(beat.at()) => beat.put(pulse(stage, recorder, false)),
         }
     };
     tell(stage, recorder);
-    if let Some(writing) = writing {
-        let _unwritten = writing.await;
-    }
-    if let Some(last) = put(stage, recorder, &path, true) {
-        let _unwritten = last.await;
-    }
+    beat.last(pulse(stage, recorder, true)).await;
     done
 }
 
@@ -80,21 +62,6 @@ fn tell(stage: &Stage<'_>, recorder: &Recorder) {
     if let Some(session) = recorder.new_session() {
         stage.listener.session(&session);
     }
-}
-
-fn put(
-    stage: &Stage<'_>,
-    recorder: &Recorder,
-    path: &std::path::Path,
-    has_ended: bool,
-) -> Option<JoinHandle<()>> {
-    let pulse = pulse(stage, recorder, has_ended)?;
-    let path = path.to_owned();
-    Some(tokio::task::spawn_blocking(move || {
-        if let Err(err) = write(&path, &pulse) {
-            tracing::debug!(path = %path.display(), %err, "the pulse of an attempt was not written");
-        }
-    }))
 }
 
 /// Looks at the files while calls repeat.

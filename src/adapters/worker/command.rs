@@ -13,10 +13,13 @@ use tokio_util::sync::CancellationToken;
 use super::ground::{Ground, Laid, log_path};
 use super::installed::locate::locate;
 use super::own_report::{self, OwnReport, REPORT_FILE};
+use super::pulse;
 use crate::adapters::process::group::{Ending, GRACE, GroupOrder, GroupReport};
 use crate::adapters::process::lines::LineSink;
 use crate::adapters::process::output::Captured;
+use crate::adapters::process::signs::Signs;
 use crate::domain::agent::class::{Judgement, OutcomeClass, Trouble};
+use crate::domain::agent::liveness::pulse_path;
 use crate::domain::agent::quota::Pool;
 use crate::domain::agent::record::{AgentRecord, Identity};
 use crate::domain::agent::signal::{MAX_WORDS, cut};
@@ -95,10 +98,12 @@ impl CommandWorker {
         let said = Said::default();
         let runtime = laid.runtime.clone();
         let group = self.group_order(line, &terms, order, laid, said.sink())?;
-        let report = self
-            .ground
-            .supervisor
-            .run(&group, &|process| listener.started(process), stop)
+        let signs = Signs::default();
+        let group = GroupOrder { signs: Some(signs.clone()), ..group };
+        let started = |process| listener.started(process);
+        let work = self.ground.supervisor.run(&group, &started, stop);
+        let path = self.ground.artifacts.absolute(&pulse_path(&order.run, order.attempt));
+        let report = pulse::beside(path, &signs, order.limits.silence, work)
             .await
             .map_err(|refused| WorkerError::Unavailable(refused.to_string()))?;
         let Meaning { outcome, class, trouble, mut message } = meaning(&report, order);

@@ -1,5 +1,6 @@
 //! Runs an agent that prints its protocol line by line: start, signals, end, report.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,9 @@ use crate::domain::evidence::{AttemptEvidence, AttemptOutcome, LogRef};
 use crate::domain::signal;
 use crate::domain::spec::agent_name;
 use crate::ports::worker::{WorkOrder, WorkReport, WorkerError};
+
+/// Between two looks of a protocol at what its program says elsewhere.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Runs the stage's program with `launch` and reads it with `protocol`.
 ///
@@ -42,9 +46,11 @@ pub async fn converse(
     order.signs = Some(recorder.signs().clone());
     let started = |process| stage.listener.started(process);
     let work = stage.supervisor.run(&order, &started, recorder.halt_token());
-    let report = attend(stage, &recorder, work)
-        .await
-        .map_err(|refused| WorkerError::Unavailable(refused.to_string()))?;
+    let report = tokio::select! {
+        report = attend(stage, &recorder, work) => report,
+        never = look(&protocol, &recorder) => match never {},
+    };
+    let report = report.map_err(|refused| WorkerError::Unavailable(refused.to_string()))?;
     let mut late = Vec::new();
     protocol.lock().unwrap_or_else(PoisonError::into_inner).settle(&mut late);
     recorder.take(&late);
@@ -61,6 +67,24 @@ pub async fn converse(
         Judgement::trouble(Trouble::Protocol, "it was ended before it said how it ends")
     };
     self::report(stage, &recorder, report, judgement).await
+}
+
+/// Lets the protocol look around, again and again.
+async fn look(protocol: &Arc<Mutex<Box<dyn Protocol>>>, recorder: &Recorder) -> Infallible {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let protocol = Arc::clone(protocol);
+        let looked = tokio::task::spawn_blocking(move || {
+            let mut signals = Vec::new();
+            protocol.lock().unwrap_or_else(PoisonError::into_inner).look(&mut signals);
+            signals
+        });
+        if let Ok(signals) = looked.await
+            && !signals.is_empty()
+        {
+            recorder.take(&signals);
+        }
+    }
 }
 
 /// The order to run the stage's program. Who calls it without [`converse`] sets its `signs` to those of the recorder, and runs it

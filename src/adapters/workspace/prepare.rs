@@ -4,6 +4,7 @@
 //! prepared is written down before that, so preparing again after a crash gives the same base commit.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::guard::{EXCLUDE, PARKED, PARKED_PREFIX};
@@ -167,14 +168,17 @@ impl GitWorkspace {
             .arg(commit.as_str())
             .output()?;
         git.in_tree(&made).transfer().run(["reset", "--quiet", "--hard"]).arg(commit.as_str()).output()?;
-        let identity = [
-            ("user.name", self.settings.author_name.as_str()),
-            ("user.email", self.settings.author_email.as_str()),
-        ];
-        for (name, value) in identity {
-            git.in_tree(&made).run(["config", "--local", name, value]).output()?;
-        }
+        self.identify(&made).map_err(|err| at(&made, err))?;
         self.hide(&made)
+    }
+
+    /// Puts the name and address of commits into the clone's own settings: two calls of git would cost more than the rest of a start.
+    fn identify(&self, made: &Path) -> std::io::Result<()> {
+        // Inside quotes git takes all but these two as they are (git-config(1), SYNTAX); the settings have no line breaks.
+        let quoted = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"");
+        let (name, email) = (quoted(&self.settings.author_name), quoted(&self.settings.author_email));
+        let mut settings = std::fs::OpenOptions::new().append(true).open(made.join(".git/config"))?;
+        settings.write_all(format!("[user]\n\tname = \"{name}\"\n\temail = \"{email}\"\n").as_bytes())
     }
 
     /// Tells the clone's git what is not its business: the engine's folder, and tracked files that are parked while an agent

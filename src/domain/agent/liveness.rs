@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::usage::Usage;
+use crate::domain::id::{AttemptNo, RunId};
 use crate::domain::time::Timestamp;
 
 /// The signs, as they were seen at one moment.
@@ -135,6 +136,11 @@ pub struct Pulse {
     /// The number of its process.
     #[serde(default)]
     pub pid: Option<i32>,
+}
+
+/// Where an attempt's pulse is kept, as the path of an artifact.
+pub fn pulse_path(run: &RunId, attempt: AttemptNo) -> String {
+    format!("{run}/attempt-{attempt}.pulse.json")
 }
 
 impl Pulse {

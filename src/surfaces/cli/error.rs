@@ -71,7 +71,7 @@ impl CliError {
             message: format!("the allowance of `{pool}` is used up; the run waits for it until {when}"),
             code: "quota_exhausted".to_owned(),
             hint: format!(
-                "`agentpr run-manager-loop --run-id {id}`, or a daemon, goes on with it then;                  `agentpr quota --clear {pool}` says that the allowance is there already"
+                "`agentpr run-manager-loop --run-id {id}`, or a daemon, goes on with it then; `agentpr quota --clear {pool}` says that the allowance is there already"
             ),
             exit: Exit::Later,
         }

@@ -32,6 +32,7 @@ mod pipeline_spec;
 mod plan;
 mod policy_args;
 mod preflight;
+mod pulse;
 mod quota;
 mod replay;
 mod request_pr;

@@ -74,6 +74,7 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     let then = Moment { wall: run.updated_at, boot: String::new(), monotonic_ms: 0 };
     let detail = RunDetail {
         advice: advice(&run, &then),
+        at_work: None,
         attempts: attempts(&events),
         usage: usage(&events, &run.spec.repo),
         artifacts: events.iter().filter_map(ArtifactRow::of).collect(),

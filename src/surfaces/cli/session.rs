@@ -9,7 +9,6 @@ use super::ui::Ui;
 use super::{Access, Globals, Wire};
 use crate::app::doctor::Profile;
 use crate::app::verify::Verifier;
-use crate::app::views::advice;
 use crate::app::{App, AppError, OperatorNotifier};
 use crate::config::{Config, Environment, Origin, Sourced};
 use crate::domain::actor::Actor;
@@ -118,7 +117,7 @@ impl<'a> Session<'a> {
 
     /// Says on the result's channel what a run waits for and what moves it on.
     pub(super) fn say_next(&self, app: &App, run: &Run) {
-        let advice = advice(run, &app.now());
+        let (advice, _) = app.advice(run);
         if let Some(command) = advice.next.first() {
             self.ui.line(format!("next: {}", self.ui.command(command)));
         }

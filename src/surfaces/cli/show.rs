@@ -9,13 +9,14 @@ use super::error::{CliError, Outcome};
 use super::exit::Exit;
 use super::session::Session;
 use super::ui::{BAD, FAINT, NOTICE, PLAIN, STRONG, Ui};
-use super::{Access, cost, runtime, show_json, words};
+use super::{Access, cost, pulse, runtime, show_json, words};
 use crate::app::App;
 use crate::app::usage::UsageTotal;
 use crate::app::views::RunDetail;
+use crate::domain::evidence::{AttemptOutcome, Step};
 use crate::domain::gate::Gate;
 use crate::domain::id::RunId;
-use crate::domain::projection::UsageRow;
+use crate::domain::projection::{AttemptRow, UsageRow};
 use crate::domain::run::Run;
 use crate::domain::secret;
 use crate::domain::time::Moment;
@@ -62,7 +63,10 @@ pub(super) fn render(ui: &Ui, detail: &RunDetail, now: &Moment, pr_document: Opt
         (NOTICE, run.state.name().into()),
         (FAINT, format!("  phase {}", run.state.phase()).into()),
     ]);
-    where_it_stands(ui, detail);
+    where_it_stands(ui, detail, now);
+    if let Some(contract) = contract(detail) {
+        ui.field("contract", contract);
+    }
     facts(ui, run, now);
     if !detail.usage.is_empty() {
         ui.field("cost", cost::line(&UsageTotal::of(&detail.usage)));
@@ -95,7 +99,7 @@ pub(super) fn render(ui: &Ui, detail: &RunDetail, now: &Moment, pr_document: Opt
     }
 }
 
-fn where_it_stands(ui: &Ui, detail: &RunDetail) {
+fn where_it_stands(ui: &Ui, detail: &RunDetail, now: &Moment) {
     let run = &detail.run;
     if let Some(line) = run.spec.task.lines().find(|line| !line.trim().is_empty()) {
         ui.field("task", words::short(line, 100));
@@ -107,10 +111,26 @@ fn where_it_stands(ui: &Ui, detail: &RunDetail) {
             (BAD, secret::redacted(&error.to_string())),
         ]);
     }
-    ui.field("waits for", &detail.advice.waits_for);
+    ui.field("waits for", words::wait(&detail.advice, now.wall));
+    if let Some(at_work) = &detail.at_work {
+        ui.field("agent is", pulse::line(at_work));
+    }
     for (index, command) in detail.advice.next.iter().enumerate() {
         ui.field(if index == 0 { "next" } else { "" }, ui.command(command));
     }
+}
+
+/// Where the contract is, and which agent's plan it was made of.
+fn contract(detail: &RunDetail) -> Option<String> {
+    let path = &detail.run.contract.as_ref()?.path;
+    let is_plan =
+        |row: &&AttemptRow| row.step == Step::Plan && row.outcome == Some(AttemptOutcome::Succeeded);
+    let planned = detail.attempts.iter().rev().find(is_plan);
+    let agent = planned.and_then(|plan| detail.usage.iter().find(|row| row.no == plan.no));
+    Some(match agent {
+        Some(row) => format!("{path}, from the plan of {} in attempt {}", row.agent, row.no),
+        None => path.clone(),
+    })
 }
 
 fn reason(run: &Run) -> String {

@@ -6,10 +6,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::ui::Ui;
-use super::{cost, words};
+use super::{cost, pulse, words};
 use crate::app::usage::UsageTotal;
 use crate::app::views::RunDetail;
 use crate::domain::gate::{Gate, PrRequest};
+use crate::domain::projection::{ArtifactRow, AttemptRow};
 use crate::domain::run::Run;
 use crate::domain::secret;
 use crate::domain::time::Moment;
@@ -25,7 +26,9 @@ pub(super) fn document(ui: &Ui, detail: &RunDetail, now: &Moment, pr: Option<&Va
         "paused_from": run.paused_from.map(|state| state.name()),
         "reason": { "code": run.reason.code, "message": secret::redacted(&run.reason.message), "seq": run.reason.seq },
         "waits_for": detail.advice.waits_for,
+        "waits_until": detail.advice.until.map(words::when),
         "next": next,
+        "pulse": pulse::document(detail.at_work.as_ref()),
         "last_error": run.last_error.as_ref().map(|error| secret::redacted(&error.to_string()).into_owned()),
         "version": run.version,
         "last_seq": run.last_seq,
@@ -57,7 +60,19 @@ pub(super) fn document(ui: &Ui, detail: &RunDetail, now: &Moment, pr: Option<&Va
         })),
         "actions_report": run.actions_report,
         "agent_evidence": run.agent.as_ref().map(|agent| &agent.evidence),
-        "attempts": detail.attempts.iter().map(|row| json!({
+        "attempts": attempts(&detail.attempts),
+        "usage": {
+            "total": cost::document(&UsageTotal::of(&detail.usage)),
+            "attempts": detail.usage.iter().map(cost::attempt).collect::<Vec<_>>(),
+            "budgets": run.spec.budgets,
+        },
+        "artifacts": artifacts(&detail.artifacts),
+    })
+}
+
+fn attempts(rows: &[AttemptRow]) -> Vec<Value> {
+    let attempt = |row: &AttemptRow| {
+        json!({
             "attempt": row.no,
             "step": row.step,
             "started_at": words::when(row.started_at),
@@ -67,20 +82,22 @@ pub(super) fn document(ui: &Ui, detail: &RunDetail, now: &Moment, pr: Option<&Va
             "duration_ms": row.duration_ms,
             "log": row.log,
             "message": secret::redacted(&row.message),
-        })).collect::<Vec<_>>(),
-        "usage": {
-            "total": cost::document(&UsageTotal::of(&detail.usage)),
-            "attempts": detail.usage.iter().map(cost::attempt).collect::<Vec<_>>(),
-            "budgets": run.spec.budgets,
-        },
-        "artifacts": detail.artifacts.iter().map(|row| json!({
+        })
+    };
+    rows.iter().map(attempt).collect()
+}
+
+fn artifacts(rows: &[ArtifactRow]) -> Vec<Value> {
+    let artifact = |row: &ArtifactRow| {
+        json!({
             "seq": row.seq,
             "artifact_type": row.kind,
             "uri": row.uri,
             "sha256": row.sha256,
             "created_at": words::when(row.at),
-        })).collect::<Vec<_>>(),
-    })
+        })
+    };
+    rows.iter().map(artifact).collect()
 }
 
 fn spec(run: &Run) -> Value {

@@ -7,9 +7,8 @@ use super::error::Outcome;
 use super::exit::Exit;
 use super::session::Session;
 use super::ui::{BAD, FAINT, PLAIN, STRONG};
-use super::{Access, cost, words};
+use super::{Access, cost, pulse, words};
 use crate::app::usage::UsageTotal;
-use crate::app::views::advice;
 use crate::app::{App, AppError};
 use crate::domain::actor::Actor;
 use crate::domain::event::Recorded;
@@ -108,8 +107,12 @@ fn tell(session: &Session<'_>, app: &App, run: &Run, moves: &[Move], used: Optio
             ui.line(format!("Its budgets: {budgets}."));
         }
     }
-    let advice = advice(run, &app.now());
-    ui.line(format!("Now it is {} and waits for {}.", run.state, advice.waits_for));
+    let (advice, at_work) = app.advice(run);
+    let waits_for = words::wait(&advice, app.now().wall);
+    ui.line(format!("Now it is {} and waits for {waits_for}.", run.state));
+    if let Some(at_work) = at_work {
+        ui.line(format!("Its agent is {}.", pulse::line(&at_work)));
+    }
     // Whoever reads this has just typed it.
     for command in advice.next.iter().filter(|command| !command.starts_with("agentpr why ")) {
         ui.line(format!("next: {}", ui.command(command)));
@@ -118,7 +121,7 @@ fn tell(session: &Session<'_>, app: &App, run: &Run, moves: &[Move], used: Optio
 
 fn document(session: &Session<'_>, app: &App, run: &Run, moves: &[Move], used: Option<&UsageTotal>) {
     let ui = &session.ui;
-    let advice = advice(run, &app.now());
+    let (advice, at_work) = app.advice(run);
     let moves: Vec<_> = moves
         .iter()
         .map(|step| {
@@ -145,6 +148,8 @@ fn document(session: &Session<'_>, app: &App, run: &Run, moves: &[Move], used: O
         "usage": used.map(cost::document),
         "budgets": used.map(|_| run.spec.budgets),
         "waits_for": advice.waits_for,
+        "waits_until": advice.until.map(words::when),
+        "pulse": pulse::document(at_work.as_ref()),
         "next": next,
     }));
 }

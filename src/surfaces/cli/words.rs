@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::app::views::Advice;
 use crate::domain::evidence::DiffStat;
 use crate::domain::time::Timestamp;
 
@@ -36,6 +37,14 @@ pub(super) fn span(time: Duration) -> String {
         60..3_600 => format!("{} min {} s", secs / 60, secs % 60),
         3_600..86_400 => format!("{} h {} min", secs / 3_600, secs % 3_600 / 60),
         _ => format!("{} d {} h", secs / 86_400, secs % 86_400 / 3_600),
+    }
+}
+
+/// What a run waits for and, where that is known, until when.
+pub(super) fn wait(advice: &Advice, now: Timestamp) -> String {
+    match advice.until {
+        Some(until) => format!("{} at {} (in {})", advice.waits_for, when(until), span(until.since(now))),
+        None => advice.waits_for.clone(),
     }
 }
 

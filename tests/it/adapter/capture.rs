@@ -9,7 +9,7 @@ use agentpr::domain::id::RunId;
 use agentpr::domain::spec::RunSpec;
 use agentpr::ports::workspace::{Workspace, WorkspaceError};
 
-use super::world::{World, git, order, put, run, run_of};
+use super::world::{AUTHOR, World, git, order, put, run, run_of};
 
 async fn prepared(files: &[(&str, &str)]) -> (World, RunId, RunSpec, Prepared, PathBuf) {
     let world = World::with(files);
@@ -73,7 +73,7 @@ async fn an_agents_own_commits_are_part_of_the_change() {
     let change = world.capture(&id, &spec, &prepared).await.unwrap().unwrap();
     assert_eq!((world.text(&spec, &change.head_sha, "a"), change.stat.files), ("2\n".to_owned(), 2));
     let log = git(&world.control.path(&spec.repo), &["log", "--format=%an %s", change.head_sha.as_str()]);
-    assert_eq!(log, "agentpr agentpr: a change\na begin\n");
+    assert_eq!(log, format!("{AUTHOR} agentpr: a change\na begin\n"));
 }
 
 #[tokio::test]

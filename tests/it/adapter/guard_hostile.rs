@@ -13,6 +13,7 @@ use agentpr::ports::workspace::{Workspace, WorkspaceError};
 
 use super::guard::{Guarded, everything, listed};
 use super::world::{git, put};
+use crate::harness::skip::skipped;
 
 fn outside(guarded: &Guarded) -> PathBuf {
     let outside = guarded.world.root.path().join("outside");
@@ -273,7 +274,6 @@ async fn a_workspace_replaced_by_a_link_is_missing() {
     assert_eq!(fs::read_to_string(outside.join("canary")).unwrap(), "untouched\n");
 }
 
-#[expect(clippy::print_stderr, reason = "a test that cannot be run here says so")]
 #[tokio::test]
 async fn what_cannot_be_put_back_is_an_error_by_name_and_found_again() {
     let guarded = Guarded::repository(&[("a", "1\n")]).await;
@@ -283,7 +283,7 @@ async fn what_cannot_be_put_back_is_an_error_by_name_and_found_again() {
     let stone = guarded.files.join("stone/fixed");
     let chattr = |flag: &str| Command::new("chattr").arg(flag).arg(&stone).output();
     if !chattr("+i").is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: chattr not found, or it may not make a file immutable here");
+        skipped("chattr that works not found");
         return;
     }
     let refused = guarded.world.workspace.end_phase(&guarded.order).await;

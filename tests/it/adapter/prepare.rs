@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use agentpr::domain::id::BranchName;
 use agentpr::ports::workspace::{Workspace, WorkspaceError};
 
-use super::world::{World, git, put, run};
+use super::world::{AUTHOR, World, git, put, run};
 
 #[tokio::test]
 async fn a_clone_is_on_its_branch_with_objects_of_its_own_and_no_remote() {
@@ -17,6 +17,7 @@ async fn a_clone_is_on_its_branch_with_objects_of_its_own_and_no_remote() {
     assert_eq!(clone, world.workspace.path(&spec.repo, &id));
     assert_eq!(git(&clone, &["branch", "--show-current"]).trim(), spec.head_branch.as_str());
     assert_eq!(git(&clone, &["rev-parse", "HEAD"]).trim(), prepared.base_sha.as_str());
+    assert_eq!(git(&clone, &["config", "user.name"]).trim(), AUTHOR);
     assert_eq!(git(&clone, &["remote"]), "");
     assert_eq!(git(&clone, &["status", "--porcelain"]), "");
     assert!(!clone.join(".git/objects/info/alternates").exists());

@@ -14,6 +14,8 @@ use agentpr::domain::confine::Tier;
 use agentpr::domain::time::Timestamp;
 use agentpr::ports::probe::{GitDir, Probe, Version};
 
+use crate::harness::skip::skipped;
+
 /// A probe whose world is below a directory: `bin` is its search path, `data` its data, `home` its home.
 pub(super) fn probe(root: &Path, mut parent: BTreeMap<String, String>) -> SystemProbe {
     let bin = root.join("bin");
@@ -182,14 +184,13 @@ fn a_project_is_known_by_its_files() {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn a_project_file_that_is_a_pipe_or_a_link_is_not_read() {
     let root = tempfile::tempdir().unwrap();
     let repository = root.path().join("r");
     fs::create_dir_all(&repository).unwrap();
     let pipe = std::process::Command::new("mkfifo").arg(repository.join("package.json")).status();
     if !pipe.is_ok_and(|status| status.success()) {
-        eprintln!("skipped: mkfifo not found");
+        skipped("mkfifo not found");
         return;
     }
     write(&root.path().join("secret.toml"), "[tool.poetry]\n");

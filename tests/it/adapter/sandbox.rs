@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use super::world::{ignore, parent, put, run, supervisor};
+use crate::harness::skip::skipped;
 
 /// A home, a data directory and a workspace in one folder, and a supervisor that hides the first two.
 pub(super) struct Place {
@@ -67,7 +68,7 @@ impl Place {
             }
             Tier::Landlock => found.supervisor = without_bwrap(&found),
             Tier::Bubblewrap if probe.tier < tier => {
-                skipped("bwrap not found, or it does not work here");
+                skipped("bwrap that works not found");
                 return None;
             }
             Tier::Bubblewrap => {}
@@ -119,12 +120,6 @@ impl Place {
         assert_eq!(report.tier, self.required, "{text}");
         text
     }
-}
-
-/// Says that something could not be tried.
-#[expect(clippy::print_stderr, reason = "a test that skips itself says so")]
-fn skipped(why: &str) {
-    eprintln!("skipped: {why}");
 }
 
 /// The same supervisor on a machine without bubblewrap.

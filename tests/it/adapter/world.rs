@@ -36,6 +36,9 @@ use tokio_util::sync::CancellationToken;
 
 static RUNS: AtomicU32 = AtomicU32::new(0);
 
+/// A name that git's settings file does not take as it is.
+pub(super) const AUTHOR: &str = r#"agent "pr" \ # 1"#;
+
 /// Everything below one directory that goes away with it.
 pub(super) struct World {
     pub(super) root: TempDir,
@@ -74,7 +77,7 @@ impl World {
         let settings = WorkspaceSettings {
             data_dir,
             workspace_root: root.path().join("workspaces"),
-            author_name: "agentpr".to_owned(),
+            author_name: AUTHOR.to_owned(),
             author_email: "agentpr@localhost".to_owned(),
             change_cap: 4 * 1024 * 1024,
         };

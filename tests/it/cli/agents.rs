@@ -209,3 +209,23 @@ fn an_agent_that_no_run_can_use_is_an_error_when_it_is_asked_for() {
     assert!(codex["program"].is_null(), "{codex}");
     let _listed = sandbox.agentpr(&["agents"]).ok();
 }
+
+#[test]
+fn a_contract_that_an_agent_planned_is_told_with_its_agent() {
+    let sandbox = Sandbox::new();
+    let _remote = sandbox.with_remote("o", "r", &[("a.txt", "a\n")]);
+    let builds = sandbox.fake_agent("build.script", "write a.txt b\n");
+    let plans = format!("plan={}", sandbox.fake_agent("plan.script", "print Write b into a.txt.\n"));
+    let order =
+        ["submit", "--owner", "o", "--repo", "r", "--task", "t", "--agent", &builds, "--check", "true"];
+    let _planned = sandbox.agentpr(&[&order[..], &["--run-id", "p", "--role-agent", &plans]].concat()).ok();
+    let _plain = sandbox.agentpr(&[&order[..], &["--run-id", "q"]].concat()).ok();
+    let _ticked = sandbox.agentpr(&["manager-tick"]).ok();
+    let contract = |run: &str| {
+        let text = sandbox.agentpr(&["show", run]).ok().stdout;
+        let line = text.lines().find_map(|line| line.trim_start().strip_prefix("contract "));
+        line.unwrap_or_else(|| panic!("{text}")).trim().to_owned()
+    };
+    assert_eq!(contract("p"), "p/contract.md, from the plan of command in attempt 2");
+    assert_eq!(contract("q"), "q/contract.md");
+}

@@ -8,6 +8,7 @@ mod output;
 mod pipeline_spec;
 mod plan;
 mod preflight;
+mod pulse;
 mod signal;
 mod step;
 mod step_end;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::harness::sandbox::finish;
+use crate::harness::skip::skipped;
 use crate::harness::{Answer, Sandbox};
 
 /// A world whose run `a` has a workspace with these files; the workspace.
@@ -136,10 +137,9 @@ fn asked(sandbox: &Sandbox, registry: &str, args: &[&str]) -> Answer {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn f33_a_registry_that_says_404_is_reachable_and_one_that_is_down_is_a_passing_failure() {
     if !has_python() {
-        eprintln!("skipped: python3 not found");
+        skipped("python3 not found");
         return;
     }
     let (sandbox, _) = prepared(&[("requirements.txt", "")]);

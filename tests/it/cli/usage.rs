@@ -23,7 +23,7 @@ use super::agents::fake_codex;
 use super::create;
 
 /// Appends events to a run, each with the state it leads to.
-fn add(sandbox: &Sandbox, run: &str, at: i64, events: Vec<Event>) {
+pub(super) fn add(sandbox: &Sandbox, run: &str, at: i64, events: Vec<Event>) {
     let store = SqliteStore::open(&sandbox.db()).unwrap();
     let run = RunId::new(run).unwrap();
     for event in events {
@@ -68,7 +68,7 @@ fn attempt(no: u32, model: &str, input: u64, micros: u64, source: MoneySource) -
     vec![started(no), ended.into()]
 }
 
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     i64::try_from(now.as_millis()).unwrap()
 }
@@ -265,6 +265,28 @@ fn an_allowance_is_lifted_although_the_run_that_met_it_has_ended() {
     let _ended = sandbox.agentpr(&["cancel", "a"]).ok();
     assert_eq!(sandbox.json(&["quota", "--clear", "codex:KEY"])["runs"], serde_json::json!(["b"]));
     assert_eq!(sandbox.json(&["quota"])["pools"], serde_json::json!([]));
+}
+
+#[test]
+fn a_run_that_waits_for_an_allowance_says_whose_until_when_and_what_to_type() {
+    let sandbox = super::step::implementing_with(&["--agent", "command:true"]);
+    let until = Timestamp(now() + 3_610_000);
+    let parked = QuotaParked { pool: Pool::new("codex:KEY"), reset_at: None, until, times: 1 };
+    add(&sandbox, "a", now(), vec![parked.into()]);
+    let why = sandbox.agentpr(&["why", "a"]).ok().stdout;
+    for words in [
+        "waits for the allowance of `codex:KEY` to come back at 2",
+        "(in 1 h 0 min)",
+        "next: agentpr quota\n",
+        "next: agentpr quota --clear codex:KEY\n",
+    ] {
+        assert!(why.contains(words), "{words}: {why}");
+    }
+    let shown = sandbox.json(&["show", "a"]);
+    let told = shown["waits_until"].as_str().unwrap();
+    assert_eq!(told.parse::<jiff::Timestamp>().unwrap().as_millisecond(), until.0);
+    assert_eq!(sandbox.json(&["why", "a"])["waits_until"], told);
+    assert!(shown["pulse"].is_null(), "no agent is at work: {shown}");
 }
 
 #[test]

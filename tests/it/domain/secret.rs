@@ -8,6 +8,7 @@ use std::process::Command;
 use agentpr::domain::secret::{MASK, find, redacted};
 
 use super::seeds::{KINDS, Lot, seeds};
+use crate::harness::skip::skipped;
 
 #[test]
 fn each_of_200_seeded_secrets_is_found_by_its_name_and_nothing_of_it_is_shown() {
@@ -127,7 +128,7 @@ fn real_history_raises_alarm_in_at_most_one_of_a_hundred_diffs() {
     }
     // A few commits that test what secrets look like would weigh too much in a short history.
     if diffs.len() < ENOUGH {
-        eprintln!("skipped: {} diffs, {ENOUGH} are needed: AGENTPR_CLEAN_HISTORY names more", diffs.len());
+        skipped("enough real diffs (AGENTPR_CLEAN_HISTORY) not found");
         return;
     }
     let mut alarms = 0;
@@ -167,7 +168,7 @@ fn history(repository: &Path) -> Vec<(String, String)> {
         .output()
         .unwrap();
     if !output.status.success() {
-        eprintln!("skipped: {} is no git repository", repository.display());
+        eprintln!("{} is no git repository", repository.display());
     }
     let text = String::from_utf8_lossy(&output.stdout);
     let commits = text.split('\0').filter_map(|part| part.split_once('\n'));

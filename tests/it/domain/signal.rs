@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use agentpr::domain::known_failure::{check_patterns, is_known};
 use agentpr::domain::signal::{Signals, read};
 
+use crate::harness::skip::skipped;
+
 /// A line of a codex protocol about one finished command.
 fn executed(id: u32, command: &str, exit_code: i64) -> String {
     let status = if exit_code == 0 { "completed" } else { "failed" };
@@ -232,12 +234,11 @@ fn lists_have_limits() {
 }
 
 /// Recorded sessions of real programs, where they are at hand.
-#[expect(clippy::print_stderr, reason = "a test that could not try says so")]
 fn recorded(name: &str) -> Option<String> {
     let text = std::env::var_os("AGENTPR_TRANSCRIPTS").map(PathBuf::from).map(|dir| dir.join(name));
     let text = text.and_then(|path| std::fs::read_to_string(path).ok());
     if text.is_none() {
-        eprintln!("skipped: {name} not found; set AGENTPR_TRANSCRIPTS");
+        skipped("recorded sessions (AGENTPR_TRANSCRIPTS) not found");
     }
     text
 }

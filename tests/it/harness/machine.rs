@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use agentpr::domain::confine::Tier;
+use agentpr::domain::evidence::ProcessRef;
 use agentpr::domain::id::RunId;
 use agentpr::domain::time::Timestamp;
 use agentpr::ports::probe::{
@@ -44,6 +45,10 @@ impl Probe for World {
     }
 
     fn exists(&self, _path: &Path) -> bool {
+        true
+    }
+
+    fn is_running(&self, _process: &ProcessRef) -> bool {
         true
     }
 

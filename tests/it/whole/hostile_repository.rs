@@ -17,6 +17,7 @@ use agentpr::domain::confine::Tier;
 use super::hostile::scripts::AGENT_CONFIG;
 use super::hostile::world::Hostile;
 use crate::harness::git;
+use crate::harness::skip::skipped;
 
 /// What an agent does to its clone's git directory.
 const SPOILS: [&str; 7] = ["config", "gitfile", "link", "alternates", "worktree", "nested", "commondir"];
@@ -24,7 +25,7 @@ const SPOILS: [&str; 7] = ["config", "gitfile", "link", "alternates", "worktree"
 fn world(tier: Tier) -> Option<Hostile> {
     let world = Hostile::new(tier);
     if world.is_none() {
-        eprintln!("skipped: tier {} ({}) is not available here", tier.number(), tier.name());
+        skipped(&format!("{} not found", tier.name()));
     }
     world
 }

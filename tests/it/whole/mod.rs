@@ -1,5 +1,6 @@
 //! The whole program, as a person or a script uses it: real processes, real git, real files.
 
+mod agents;
 mod bad_input;
 mod demo;
 mod documents;

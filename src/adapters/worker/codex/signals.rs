@@ -219,6 +219,13 @@ impl Protocol for Reader {
         }
     }
 
+    fn look(&mut self, signals: &mut Vec<AgentSignal>) {
+        // The closing event has the same total; without this a budget would be noticed only then.
+        if let Some(total) = self.thread.as_ref().and_then(|thread| rollout::usage(&self.home, thread)) {
+            signals.push(conversation(total));
+        }
+    }
+
     /// Closes what was cut off: calls that never ended, and the use that no closing event told.
     fn settle(&mut self, signals: &mut Vec<AgentSignal>) {
         for (id, line) in std::mem::take(&mut self.open) {

@@ -65,7 +65,7 @@ impl Agent for OpenCode {
         let performance = Performance { stage, patience: self.patience };
         match &stage.setup.url {
             Some(url) => performance.foreign(url).await,
-            None => performance.own().await,
+            None => Box::pin(performance.own()).await,
         }
     }
 }

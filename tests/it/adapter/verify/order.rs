@@ -4,6 +4,7 @@ use agentpr::domain::confine::{Confinement, SandboxMode, Tier};
 use agentpr::domain::evidence::{CheckOutcome, CheckSource};
 
 use super::{Seen, Site, listing};
+use crate::harness::skip::skipped;
 
 /// What each command of a contract wrote down, in order.
 const ALL: &str = "
@@ -214,7 +215,6 @@ async fn a_command_against_the_rules_is_refused_and_never_tried_again() {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a test that cannot run says so")]
 #[tokio::test]
 async fn a_failure_behind_a_closed_network_says_so() {
     let site = Site::new();
@@ -226,7 +226,7 @@ async fn a_failure_behind_a_closed_network_says_so() {
         let seen = Seen::of(site.carry_out(&order).await);
         assert_eq!(seen.outcome(), CheckOutcome::Failed, "{seen:?}");
         if seen.report.tier == Some(Tier::Open) {
-            eprintln!("skipped: no sandbox found");
+            skipped("sandbox not found");
             return;
         }
         let excerpt = &seen.report.results[0].excerpt;

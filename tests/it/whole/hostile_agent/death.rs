@@ -7,7 +7,8 @@ use crate::harness::sandbox::finish;
 
 use super::super::Scene;
 use super::workspace::with_contract;
-use super::{MODES, Stage, engine_of, skipped};
+use super::{MODES, Stage, engine_of};
+use crate::harness::skip::skipped;
 
 const WORK: &str = "write answer.txt 42\n";
 
@@ -83,7 +84,7 @@ fn an_agent_that_kills_the_engine_wins_nothing_and_behind_a_wall_it_cannot() {
         }
         let told = stage.rests("r1");
         if told.agent()["evidence"]["tier"] == "open" && mode == "auto" {
-            skipped();
+            skipped("sandbox not found");
             continue;
         }
         told.is("NEEDS_HUMAN_REVIEW", "ready_for_review");

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::Scene;
+use crate::harness::skip::skipped;
 
 /// Walls a case is tried behind: none, and the best there is.
 const MODES: [&str; 2] = ["danger-full-access", "auto"];
@@ -70,7 +71,7 @@ impl Stage {
             let told = self.plays(&run, script, &format!("--sandbox {mode} {more}"));
             let tier = told.agent()["evidence"]["tier"].as_str().unwrap_or("open").to_owned();
             if mode == "auto" && tier == "open" {
-                skipped();
+                skipped("sandbox not found");
             }
             assert!(mode == "auto" || tier == "open", "{tier}");
             look(&told, &tier);
@@ -232,12 +233,6 @@ fn peak_kib(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
-/// Says that there is no wall to try a case behind.
-#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
-fn skipped() {
-    eprintln!("skipped: this machine has no wall");
 }
 
 /// A size from the environment.
