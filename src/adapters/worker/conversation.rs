@@ -18,7 +18,7 @@ use crate::domain::agent::signal::cut;
 use crate::domain::evidence::{AttemptEvidence, AttemptOutcome, LogRef};
 use crate::domain::signal;
 use crate::domain::spec::agent_name;
-use crate::ports::worker::{WorkReport, WorkerError};
+use crate::ports::worker::{WorkOrder, WorkReport, WorkerError};
 
 /// Between two looks of a protocol at what its program says elsewhere.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -92,9 +92,7 @@ async fn look(protocol: &Arc<Mutex<Box<dyn Protocol>>>, recorder: &Recorder) -> 
 pub fn group_order(stage: &Stage<'_>, launch: Launch, lines: Option<LineSink>) -> GroupOrder {
     let order = stage.order;
     let mut limits = order.limits;
-    if let Some(secs) = order.allowance.secs {
-        limits.wall = limits.wall.min(Duration::from_secs(secs));
-    }
+    limits.wall = wall(order);
     let mut readable = stage.installed.folders.clone();
     readable.extend(launch.readable);
     GroupOrder {
@@ -114,6 +112,12 @@ pub fn group_order(stage: &Stage<'_>, launch: Launch, lines: Option<LineSink>) -
         sink: None,
         signs: None,
     }
+}
+
+/// How long a start may last: its limit, or what is left of a budget of time where that is less.
+pub(super) fn wall(order: &WorkOrder) -> Duration {
+    let left = order.allowance.secs.map(Duration::from_secs);
+    left.map_or(order.limits.wall, |left| left.min(order.limits.wall))
 }
 
 pub(super) fn log_path(stage: &Stage<'_>) -> String {

@@ -67,6 +67,11 @@ async fn a_foreign_server_is_held_to_the_limits_too() {
     scene.order.limits.wall = Duration::from_millis(500);
     assert_eq!(scene.run().await.unwrap().outcome, AttemptOutcome::TimedOut);
     scene.order.limits.wall = Duration::from_secs(30);
+    scene.order.allowance.secs = Some(1);
+    let evidence = scene.run().await.unwrap().evidence;
+    assert_eq!(evidence.agent.unwrap().trouble, Some(Trouble::Budget), "a budget of time is one, too");
+    assert!(evidence.duration_ms < 20_000, "{} ms", evidence.duration_ms);
+    scene.order.allowance.secs = None;
     scene.order.limits.silence = Some(Duration::from_millis(500));
     let report = scene.run().await.unwrap();
     assert_eq!(report.evidence.limit, Some(LimitKind::Silence));

@@ -141,7 +141,8 @@ impl Performance<'_> {
             .map_err(|why| WorkerError::Unavailable(format!("opencode's server: {why}")))?;
         let (recorder, journal) = (Recorder::new(stage), self.journal()?);
         let begun = Instant::now();
-        let limits = Limits { wall: Some(stage.order.limits.wall), silence: stage.order.limits.silence };
+        let limits =
+            Limits { wall: Some(conversation::wall(stage.order)), silence: stage.order.limits.silence };
         let work = self.perform(&recorder, &journal, model.as_ref(), &client, limits);
         let driven = Box::pin(attend(stage, &recorder, work)).await;
         let report = GroupReport {
