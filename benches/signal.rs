@@ -81,7 +81,7 @@ fn lines() -> String {
                 json!({"type": "item.completed", "item": {"id": id, "type": "agent_message", "text": "Now the tests. ".repeat(10)}})
             }
             8 => json!({"type": "item.completed", "item": {"id": id, "type": "file_change",
-                "changes": [{"path": format!("/work/src/{number}.rs"), "kind": "update"}], "status": "completed"}}),
+                "changes": [{"path": format!("/repo/src/{number}.rs"), "kind": "update"}], "status": "completed"}}),
             _ => {
                 json!({"type": "turn.completed", "usage": {"input_tokens": number * 10, "cached_input_tokens": number,
                 "output_tokens": number, "reasoning_output_tokens": 1}})
