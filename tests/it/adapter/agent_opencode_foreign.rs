@@ -96,6 +96,18 @@ async fn ocr_08_the_subscription_comes_before_the_prompt() {
 }
 
 #[tokio::test]
+async fn the_files_of_a_turn_are_asked_for_by_its_own_prompt() {
+    let asked = json!({"info": {"id": "msg_asked", "role": "user", "sessionID": "SES"}, "parts": []});
+    let diff = json!([{"file": "a.rs", "status": "modified"}, {"file": "b.rs", "status": "added"}, {"status": "odd"}]);
+    let script = Script { messages: vec![asked, message("done")], diff, ..Script::default() };
+    let server = FakeServer::start(script);
+    let report = Scene::foreign(&server).run().await.unwrap();
+    assert_eq!(report.outcome, AttemptOutcome::Succeeded, "{}", report.evidence.message);
+    let call = server.calls().into_iter().find(|call| call.what.ends_with("/diff")).unwrap();
+    assert!(call.query.contains("messageID=msg_asked"), "{}", call.query);
+}
+
+#[tokio::test]
 async fn ocr_09_a_stream_that_is_cut_twice_goes_on() {
     let mut events = answered("said after two cuts");
     let first = text("prt_0", "said first");

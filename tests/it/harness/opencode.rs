@@ -36,6 +36,8 @@ pub(crate) struct Script {
     pub(crate) no_stream: bool,
     /// What is read as messages after a prompt, besides those before.
     pub(crate) messages: Vec<Value>,
+    /// The files a turn changed.
+    pub(crate) diff: Value,
     /// The session is busy after a prompt, and goes on to be until it is aborted.
     pub(crate) busy: bool,
     /// What the program `fake-opencode` prints before it listens, in bytes.
@@ -172,6 +174,7 @@ impl Shared {
                 }
                 (200, filled(&Value::Array(messages), id))
             }
+            ["GET", "session", id, "diff"] if known(id) => (200, self.script.diff.clone()),
             ["POST", "session", id, "prompt_async"] if known(id) => self.prompt(id, &call.body),
             ["POST", "session", id, "abort"] if known(id) => {
                 self.state.lock().unwrap().is_aborted = true;

@@ -7,12 +7,16 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
 use super::protocol::{self, Event};
+use crate::domain::agent::signal::FileChange;
 
 /// Time for one call. All of them answer at once, for a prompt is only handed in.
 const CALL: Duration = Duration::from_secs(30);
 
 /// Time to connect.
 const CONNECT: Duration = Duration::from_secs(5);
+
+/// Files of a turn that are told; the tree is judged elsewhere.
+const MOST_FILES: usize = 200;
 
 /// Bytes of an answer that are read: a long conversation with all its tools' output has some megabytes.
 const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
@@ -218,6 +222,34 @@ impl Client {
             Value::Array(messages) => Ok(messages),
             _ => Err(CallError::Garbled("its messages are no list".to_owned())),
         }
+    }
+
+    /// The files a turn changed by the session's own snapshots, commands' changes included: relative paths, with what happened to each.
+    /// The turn is named by its prompt's message; without one the server answers with nothing (measured on 1.18.33).
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub(super) async fn diff(
+        &self,
+        session: &str,
+        prompt: &str,
+    ) -> Result<Vec<(String, FileChange)>, CallError> {
+        let mut request = self.request(Method::GET, &format!("/session/{session}/diff")).timeout(CALL);
+        request = request.query(&[("messageID", prompt)]);
+        let mut response = accepted(request.send().await.map_err(unreachable)?).await?;
+        let bytes = read(&mut response, LONGEST_ANSWER).await?;
+        let files: Value =
+            serde_json::from_slice(&bytes).map_err(|err| CallError::Garbled(err.to_string()))?;
+        let change = |file: &Value| {
+            let path = file["file"].as_str()?.to_owned();
+            let change = match file["status"].as_str() {
+                Some("added") => FileChange::Added,
+                Some("deleted") => FileChange::Deleted,
+                _ => FileChange::Updated,
+            };
+            Some((path, change))
+        };
+        Ok(files.as_array().into_iter().flatten().take(MOST_FILES).filter_map(change).collect())
     }
 
     /// What a session does: `null` for one that does nothing.

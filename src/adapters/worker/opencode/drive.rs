@@ -19,7 +19,7 @@ use super::trouble;
 use crate::adapters::worker::agent::Stage;
 use crate::adapters::worker::recorder::Recorder;
 use crate::domain::agent::class::{Judgement, Trouble};
-use crate::domain::agent::signal::AgentSignal;
+use crate::domain::agent::signal::{AgentSignal, cut};
 
 /// Time for the first word of a new subscription, which is `server.connected`.
 const GREETING: Duration = Duration::from_secs(2);
@@ -341,6 +341,25 @@ impl Drive<'_> {
         events
     }
 
+    /// The files the last turn changed, whoever changed them; nothing when the server does not say.
+    async fn changed(&self, session: &str) -> Vec<AgentSignal> {
+        let prompt = self.client.messages(session).await.ok().and_then(|messages| {
+            let asked = messages.iter().rev().find(|message| message["info"]["role"] == "user")?;
+            asked["info"]["id"].as_str().map(str::to_owned)
+        });
+        let Some(prompt) = prompt else { return Vec::new() };
+        match self.client.diff(session, &prompt).await {
+            Ok(files) => files
+                .into_iter()
+                .map(|(path, change)| AgentSignal::FileEdit { path: cut(&path), change })
+                .collect(),
+            Err(err) => {
+                tracing::debug!(%err, "a session's diff cannot be read");
+                Vec::new()
+            }
+        }
+    }
+
     /// The session has stopped: reads it as a whole, so that nothing that a stream lost is missing, and judges.
     async fn finish(&self, course: &mut Course) -> Driven {
         let mut signals = Vec::new();
@@ -355,6 +374,7 @@ impl Drive<'_> {
             }
         }
         course.follower.flush(&mut signals);
+        signals.extend(self.changed(&course.session).await);
         let (judgement, words) = course.follower.judge();
         signals.push(AgentSignal::End { ok: judgement.trouble.is_none(), text: words });
         self.tell(&signals);
