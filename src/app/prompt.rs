@@ -1,7 +1,7 @@
 //! The texts an agent and its readers get, from the templates in `prompts/`.
 //!
 //! Templates are compiled in; an operator may put others in their place. A variable that a template names and nobody gives is an
-//! error, never an empty hole. Whatever somebody else wrote stands between marks that it cannot close itself ([`fence`]).
+//! error, never an empty hole. Whatever somebody else wrote stands between marks that it cannot close itself (`fence`).
 
 use std::collections::BTreeMap;
 

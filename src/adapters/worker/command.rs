@@ -1,7 +1,7 @@
 //! Any program as an agent: it is asked on its standard input and by a file, works in its current directory, and ends.
 //!
 //! The line is split as a shell would split it, but no shell runs it. What its code means for the run is not decided here. What it
-//! used and its last words come from [`own_report`](super::own_report), when it cares to say them.
+//! used and its last words come from `own_report`, when it cares to say them.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;

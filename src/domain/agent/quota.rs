@@ -83,7 +83,7 @@ pub const MOST_WAITS: u32 = 12;
 
 /// Until when `run` waits. `before` is how many times in a row it has waited already.
 ///
-/// Each run gets its own place within [`SPREAD`], the same every time.
+/// Each run gets its own place within `SPREAD`, the same every time.
 pub fn until(exhausted: &Exhausted, run: &RunId, before: u32, now: Timestamp) -> Timestamp {
     let reset = exhausted.reset(now).filter(|reset| *reset > now).unwrap_or_else(|| {
         let guess = FIRST_GUESS.saturating_mul(1 << before.min(8)).min(LONGEST_GUESS);

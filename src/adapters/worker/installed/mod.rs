@@ -1,6 +1,6 @@
 //! Programs of agents: found, asked what they are, and remembered until their file changes.
 //!
-//! [`locate`] finds a program, `ask` starts it to hear its version and its options, `memory` keeps the answers, [`status`] says
+//! `locate` finds a program, `ask` starts it to hear its version and its options, `memory` keeps the answers, [`status`] says
 //! what is wrong. A program whose file is the same as when it was asked costs a few looks at the file system and no start.
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! opencode: its own server, spoken to over HTTP, where each turn is a prompt handed in and a stream of events heard.
 //!
-//! [`arguments`] starts it, [`server`] keeps it, [`client`] calls it, [`stream`] and [`events`] hear it, [`protocol`] reads what it says,
-//! [`signals`] makes signals of that, [`trouble`] names its errors, [`drive`] leads one session through. Nothing here decides what a
+//! `arguments` starts it, `server` keeps it, `client` calls it, `stream` and `events` hear it, `protocol` reads what it says,
+//! `signals` makes signals of that, `trouble` names its errors, `drive` leads one session through. Nothing here decides what a
 //! success is worth: the tree is judged elsewhere.
 
 use async_trait::async_trait;
