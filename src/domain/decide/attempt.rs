@@ -225,16 +225,10 @@ fn consequences(
         }
         StepOutcome::Requested(request) => gate::request_events(run, request, false)?,
         // An agent that was to plan met the end of its allowance: it plans when that is back.
-        StepOutcome::Failed(_)
-            if step == Step::Plan
-                && run.spec.is_driven()
-                && quota::met(evidence.agent.as_deref()).is_some() =>
-        {
-            quota::met(evidence.agent.as_deref())
-                .map(|exhausted| quota::wait(run, exhausted, ctx))
-                .unwrap_or_default()
-        }
-        StepOutcome::Failed(failure) => failed(run, step, failure),
+        StepOutcome::Failed(failure) => match quota::met(evidence.agent.as_deref()) {
+            Some(exhausted) if step == Step::Plan && run.spec.is_driven() => quota::wait(run, exhausted, ctx),
+            Some(_) | None => failed(run, step, failure),
+        },
         StepOutcome::Interrupted => interrupted(run, step),
         StepOutcome::Stopped => Vec::new(),
     })

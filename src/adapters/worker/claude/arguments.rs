@@ -18,12 +18,12 @@
 //! inside the sandbox.)
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
-use crate::adapters::process::tree::{private_dir_below, write_anew};
+use crate::adapters::process::tree::private_dir_below;
 use crate::adapters::worker::agent::{Launch, Stage};
 use crate::adapters::worker::leavings::keep_only;
+use crate::adapters::worker::login::lend;
 use crate::domain::confine::{SandboxMode, Tier};
 use crate::ports::worker::WorkerError;
 
@@ -190,11 +190,5 @@ fn prepare(stage: &Stage<'_>) -> std::io::Result<()> {
     private_dir_below(&stage.runtime, &temporary(&stage.runtime))?;
     keep_only(&stage.home, &KEPT)?;
     let Some(login) = &stage.setup.login else { return Ok(()) };
-    let own = stage.home.join(".credentials.json");
-    // The program may have renewed the copy since: the newer one counts.
-    let changed = |path: &Path| path.symlink_metadata().and_then(|found| found.modified());
-    if changed(&own).is_ok_and(|own| changed(login).is_ok_and(|theirs| own >= theirs)) {
-        return Ok(());
-    }
-    write_anew(&own, &fs::read(login)?)
+    lend(login, &stage.home, ".credentials.json")
 }

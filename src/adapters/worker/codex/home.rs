@@ -1,22 +1,19 @@
 //! codex's own home, `CODEX_HOME`: what is in it when it starts.
 
-use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::fs::FileType;
-
-use crate::adapters::process::beneath::{Root, is_kind};
+use crate::adapters::process::beneath::Root;
 use crate::adapters::worker::agent::Setup;
 use crate::adapters::worker::leavings::keep_only;
+use crate::adapters::worker::login::lend;
 use crate::ports::worker::WorkOrder;
 
 /// Its login in its home.
-const LOGIN: &[u8] = b"auth.json";
+const LOGIN: &str = "auth.json";
 
 /// What stays in its home from one start to the next.
-const KEPT: [&[u8]; 2] = [b"sessions", LOGIN];
+const KEPT: [&[u8]; 2] = [b"sessions", LOGIN.as_bytes()];
 
 /// The file in its home with the schema of its last words.
 pub(super) const SCHEMA: &str = "output-schema.json";
@@ -34,29 +31,11 @@ pub(super) const LAST_MESSAGE: &str = "last-message.txt";
 /// What the file system says; nothing in the home is followed if it is a link.
 pub fn prepare(home: &Path, order: &WorkOrder, setup: &Setup) -> io::Result<()> {
     keep_only(home, &KEPT)?;
-    let home = Root::open(home)?;
     if let Some(text) = &order.output_schema {
-        home.put(SCHEMA.as_bytes(), text.as_bytes(), 0o600, None)?;
+        Root::open(home)?.put(SCHEMA.as_bytes(), text.as_bytes(), 0o600, None)?;
     }
     match &setup.login {
-        Some(login) if setup.key.is_none() => copy_login(login, &home),
+        Some(login) if setup.key.is_none() => lend(login, home, LOGIN),
         _ => Ok(()),
     }
-}
-
-/// Copies the operator's login, unless the copy is younger: codex renews its tokens in the copy.
-fn copy_login(login: &Path, home: &Root) -> io::Result<()> {
-    let explained = |err: io::Error| {
-        io::Error::new(
-            err.kind(),
-            format!("the login `{}`: {err}; make it with `codex login`", login.display()),
-        )
-    };
-    let changed = fs::metadata(login).map_err(explained)?.mtime();
-    let copy = home.stat(LOGIN)?;
-    if copy.is_some_and(|copy| is_kind(&copy, FileType::RegularFile) && copy.st_mtime >= changed) {
-        return Ok(());
-    }
-    let text = fs::read(login).map_err(explained)?;
-    home.put(LOGIN, &text, 0o600, None)
 }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use crate::adapters::worker::agent::{Agent, Installed, Stage};
 use crate::adapters::worker::conversation::converse;
+use crate::adapters::worker::pulse::wall_ms;
 use crate::domain::agent::known::{KNOWN, KnownAgent};
 use crate::ports::worker::{WorkReport, WorkerError};
 
@@ -74,7 +75,7 @@ impl Agent for Codex {
     async fn run(&self, stage: &Stage<'_>) -> Result<WorkReport, WorkerError> {
         let launch = arguments::launch(stage)?;
         let resumed = stage.resume().map(str::to_owned);
-        let reader = signals::Reader::new(stage.home.clone(), now_ms(), resumed);
+        let reader = signals::Reader::new(stage.home.clone(), wall_ms(), resumed);
         converse(stage, launch, Box::new(reader)).await
     }
 }
@@ -93,13 +94,4 @@ fn behind_script(script: &Path) -> Option<PathBuf> {
     let folders = [beside, inside, package.to_owned()].map(|folder| folder.join("vendor").join(target));
     let programs = folders.iter().flat_map(|folder| [folder.join("bin/codex"), folder.join("codex/codex")]);
     programs.into_iter().find_map(|program| program.canonicalize().ok().filter(|found| found.is_file()))
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a reset without a date is told against the moment of the start"
-)]
-fn now_ms() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.ok().and_then(|since| i64::try_from(since.as_millis()).ok()).unwrap_or_default()
 }

@@ -12,6 +12,7 @@ use super::client::Model;
 use crate::adapters::process::tree::{private_dir_below, write_anew};
 use crate::adapters::worker::agent::{Launch, Stage};
 use crate::adapters::worker::leavings::keep_only;
+use crate::adapters::worker::login::lend;
 use crate::domain::agent::role::Role;
 
 /// The variable with the model's key, which the settings name.
@@ -89,8 +90,10 @@ pub(super) fn launch(stage: &Stage<'_>, password: &str) -> Result<Launch, String
     }
     quiet(&stage.home).map_err(|err| format!("cannot write `{}`: {err}", stage.home.display()))?;
     if let Some(login) = &stage.setup.login {
-        lend(login, &stage.home)
-            .map_err(|err| format!("cannot copy the login file `{}`: {err}", login.display()))?;
+        let folder = stage.home.join("data/opencode");
+        private_dir_below(&stage.home, &folder)
+            .and_then(|()| lend(login, &folder, "auth.json"))
+            .map_err(|err| format!("cannot copy the login file: {err}"))?;
     }
     for (variable, value) in OFF {
         env.insert(variable.to_owned(), value.to_owned());
@@ -166,17 +169,4 @@ fn quiet(home: &Path) -> std::io::Result<()> {
     let folder = home.join("config/opencode");
     private_dir_below(home, &folder)?;
     write_anew(&folder.join(".npmrc"), NPMRC.as_bytes())
-}
-
-/// Copies the operator's login file to where opencode looks for it, unless the copy there is newer: a token may have been renewed in it.
-fn lend(login: &Path, home: &Path) -> std::io::Result<()> {
-    let folder = home.join("data/opencode");
-    private_dir_below(home, &folder)?;
-    let copy = folder.join("auth.json");
-    let is_file = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.is_file());
-    let changed = |path: &Path| path.metadata().and_then(|found| found.modified());
-    if is_file(&copy) && changed(&copy)? >= changed(login)? {
-        return Ok(());
-    }
-    write_anew(&copy, &std::fs::read(login)?)
 }
