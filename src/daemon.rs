@@ -8,7 +8,9 @@ use crate::adapters::action::ActionRunner;
 use crate::adapters::artifact::ArtifactStore;
 use crate::adapters::check::CheckRunner;
 use crate::adapters::clock::SystemClock;
+use crate::adapters::forge::github::payload::GitHubPayloads;
 use crate::adapters::forge::local::LocalForge;
+use crate::adapters::forge::none::NoHooks;
 use crate::adapters::git::control::ControlRepos;
 use crate::adapters::git::program::Git;
 use crate::adapters::git::remote::Remotes;
@@ -77,6 +79,9 @@ impl Wire for Wiring {
         let ports = Ports {
             upkeep: Arc::clone(&store) as Arc<_>,
             ledger: Arc::clone(&store) as Arc<_>,
+            inbox: Arc::clone(&store) as Arc<_>,
+            payloads: Arc::new(GitHubPayloads),
+            hooks: Arc::new(NoHooks),
             store,
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(SystemRandom),

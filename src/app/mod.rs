@@ -44,9 +44,11 @@ use crate::ports::artifact::Artifacts;
 use crate::ports::check::Checks;
 use crate::ports::clock::Clock;
 use crate::ports::forge::Forge;
+use crate::ports::inbox::Inbox;
 use crate::ports::ledger::Ledger;
 use crate::ports::local::LocalRepos;
 use crate::ports::notifier::Notifier;
+use crate::ports::payload::{Hooks, Payloads};
 use crate::ports::probe::Probe;
 use crate::ports::random::Random;
 use crate::ports::redaction::Redaction;
@@ -79,6 +81,9 @@ pub struct Ports {
     pub store: Arc<dyn EventStore>,
     pub upkeep: Arc<dyn Upkeep>,
     pub ledger: Arc<dyn Ledger>,
+    pub inbox: Arc<dyn Inbox>,
+    pub payloads: Arc<dyn Payloads>,
+    pub hooks: Arc<dyn Hooks>,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
     pub redaction: Arc<dyn Redaction>,

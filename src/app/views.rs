@@ -153,6 +153,14 @@ pub fn advice(run: &Run, now: &Moment) -> Advice {
                 _ => vec![format!("agentpr record-check --run-id {id} --conclusion success")],
             },
         ),
+        Due::Wait(Wait::Maintainer) => (
+            "a maintainer of the repository, who has to let the checks of a new contributor run".to_owned(),
+            vec![format!("agentpr sync-github --run-id {id}")],
+        ),
+        Due::Wait(Wait::ForgeLimit(back)) => {
+            until = Some(back);
+            ("the forge, which takes nothing for now".to_owned(), vec![engine])
+        }
         Due::Wait(Wait::Quota(back)) => {
             until = Some(back);
             let pool = run.parked.as_ref().map_or("", |parked| parked.pool.as_str());

@@ -11,12 +11,14 @@ use super::event::Event;
 use super::evidence::{
     AttemptEvidence, AttemptOutcome, Change, CheckReport, Contract, Prepared, ProcessRef, Step,
 };
+use super::forge::fact::ForgeFact;
 use super::gate::{Drift, PrBinding, PrRequest};
 use super::guard::GuardReport;
 use super::id::{AttemptNo, BranchName, CommitSha, Digest, PrNumber, RequestId};
 use super::policy::Finding;
 use super::spec::RunSpec;
 use super::state::State;
+use super::time::Timestamp;
 use super::verification::PinnedSpec;
 
 /// One thing asked of a run.
@@ -157,6 +159,13 @@ pub enum Command {
         /// The commit it is about.
         head_sha: Option<CommitSha>,
     },
+    /// Take in what the forge said, and go where the pull request stands by it.
+    Observe {
+        /// What it said.
+        facts: Vec<ForgeFact>,
+    },
+    /// Go where the pull request stands by what is known.
+    Settle,
     /// Call the run done.
     MarkDone,
     /// Pause.
@@ -273,6 +282,13 @@ pub enum StepOutcome {
     Acted(ActionsReport),
     /// A request to open a pull request is made.
     Requested(Box<PrRequest>),
+    /// The forge takes nothing for now: the same step is due again later.
+    Parked {
+        /// When.
+        until: Timestamp,
+        /// Why, in a sentence.
+        reason: String,
+    },
     /// The step failed.
     Failed(Failure),
     /// Whoever performed it went away in the middle.
@@ -331,6 +347,8 @@ impl Command {
             Self::LinkPr { .. } => "link pr",
             Self::RecordCheck { .. } => "record check",
             Self::RecordReview { .. } => "record review",
+            Self::Observe { .. } => "observe",
+            Self::Settle => "settle",
             Self::MarkDone => "mark done",
             Self::Pause => "pause",
             Self::Resume { .. } => "resume",
@@ -367,6 +385,8 @@ impl Command {
         "link pr",
         "record check",
         "record review",
+        "observe",
+        "settle",
         "mark done",
         "pause",
         "resume",

@@ -16,6 +16,7 @@ use super::agent::role::Role;
 use super::evidence::{
     AttemptEvidence, AttemptOutcome, Change, CheckReport, Contract, Prepared, ProcessRef, Step,
 };
+use super::forge::fact::{CheckFact, CommentFact, HeadFact, PullFact, RepositoryFact, ReviewFact};
 use super::gate::{CancelReason, Drift, PrRequest};
 use super::guard::GuardReport;
 use super::id::{
@@ -288,6 +289,10 @@ events! {
         request: RequestId,
         /// Who confirmed, and through which door.
         by: Actor,
+        /// Whether it follows from what that person confirmed before: the run's rules let updates of an approved pull request go
+        /// without being asked for again.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        standing: bool,
     }
     /// The branch is at the remote.
     Pushed = "worker.push.completed" / 1 {
@@ -315,6 +320,9 @@ events! {
         head_sha: Option<CommitSha>,
         /// The pull request it was about.
         pr_number: Option<PrNumber>,
+        /// The one check, as the forge told it; `None` when a person or a script told of all of them together.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        check: Option<Box<CheckFact>>,
     }
     /// A review was submitted at the forge.
     ReviewRecorded = "github.review.submitted" / 1 {
@@ -323,6 +331,71 @@ events! {
         /// The commit it was about; `None` when the teller did not say.
         #[serde(default)]
         head_sha: Option<CommitSha>,
+        /// The verdict, as the forge told it; `None` when a person or a script told it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        review: Option<Box<ReviewFact>>,
+    }
+    /// Something was written at the pull request.
+    CommentRecorded = "github.comment.created" / 1 {
+        /// What.
+        comment: CommentFact,
+    }
+    /// The pull request changed at the forge.
+    PullChanged = "github.pull_request.changed" / 1 {
+        /// What it is now.
+        pull: PullFact,
+    }
+    /// The branch of the work points somewhere else.
+    HeadSeen = "github.head.seen" / 1 {
+        /// Where.
+        head: HeadFact,
+    }
+    /// The repository was renamed, transferred, archived, or is gone.
+    RepositoryChanged = "github.repository.changed" / 1 {
+        /// What it is now.
+        repository: RepositoryFact,
+    }
+    /// All checks of the pull request passed.
+    ChecksPassed = "pr.checks_passed" / 1 {
+        /// The commit.
+        head_sha: CommitSha,
+    }
+    /// Checks of the pull request are to be waited for, again.
+    ChecksPending = "pr.checks_pending" / 1 {
+        /// The commit.
+        head_sha: CommitSha,
+    }
+    /// The pull request was sent back.
+    SentBack = "pr.sent_back" / 1 {
+        /// The commit.
+        head_sha: CommitSha,
+        /// Names of the checks that failed, at most 50.
+        checks: Vec<String>,
+        /// Who asks for changes, at most 50.
+        reviewers: Vec<String>,
+    }
+    /// Somebody else moved the branch of the pull request.
+    HeadMoved = "pr.head_moved" / 1 {
+        /// Where to.
+        sha: CommitSha,
+        /// Who, by login, where known.
+        by: Option<String>,
+    }
+    /// The pull request is over.
+    PrClosed = "pr.closed" / 1 {
+        /// Whether it was merged.
+        merged: bool,
+        /// Who ended it, by login, where known.
+        by: Option<String>,
+    }
+    /// The forge takes nothing for now; what is approved waits.
+    ForgeParked = "forge.parked" / 1 {
+        /// Until when nothing is asked of it for this run.
+        until: Timestamp,
+        /// Why, in a sentence.
+        reason: String,
+        /// How many times in a row, this time included.
+        times: u32,
     }
     /// A person, or the forge, called it done.
     MarkedDone = "command.mark.done" / 1 {}

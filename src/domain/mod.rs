@@ -14,6 +14,7 @@ pub mod confine;
 pub mod decide;
 pub mod event;
 pub mod evidence;
+pub mod forge;
 pub mod gate;
 pub mod guard;
 pub mod id;

@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use super::command::Command;
+use super::decide::forge::settle;
 use super::evidence::Step;
+use super::forge::standing::CiStatus;
 use super::gate::Gate;
 use super::run::Run;
 use super::spec::Delivery;
@@ -43,6 +45,10 @@ pub enum Wait {
     Forge,
     /// An agent's allowance to come back, until this moment.
     Quota(Timestamp),
+    /// A maintainer of the repository, who has to let the checks run.
+    Maintainer,
+    /// The forge to take something again, at this moment.
+    ForgeLimit(Timestamp),
     /// A part of a budget that attempts under way have reserved. The log of a run alone never says so.
     Budget,
     /// Nothing: the run is over.
@@ -63,12 +69,15 @@ pub fn next(run: &Run, now: &Moment) -> Due {
     if run.state.is_terminal() {
         return Due::Wait(Wait::Nothing);
     }
+    if settle(run).is_some() {
+        return Due::Command(Command::Settle);
+    }
     if run.state.is_held() {
         return Due::Wait(Wait::Person);
     }
     if !run.spec.is_driven() {
         return Due::Wait(match run.state {
-            State::CiWait | State::ReviewWait => Wait::Forge,
+            State::CiWait | State::ReviewWait => at_the_forge(run),
             _ => Wait::Operator,
         });
     }
@@ -98,7 +107,7 @@ pub fn next(run: &Run, now: &Moment) -> Due {
             message: "there is no captured change to check".to_owned(),
         }),
         State::LocalValidating => Due::Perform(Step::Checks),
-        State::CiWait | State::ReviewWait => Due::Wait(Wait::Forge),
+        State::CiWait | State::ReviewWait => Due::Wait(at_the_forge(run)),
         State::Pushed
         | State::Paused
         | State::NeedsHumanReview
@@ -114,6 +123,9 @@ fn at_the_gate(run: &Run, now: &Moment) -> Option<Due> {
     if !matches!(run.state, State::NeedsHumanReview | State::Pushed) {
         return None;
     }
+    if let Some(until) = parked_until(run, now) {
+        return Some(Due::Wait(Wait::ForgeLimit(until)));
+    }
     match &run.gate {
         Gate::Approved { request, .. } => {
             let there = run.pushed.as_ref().is_some_and(|pushed| pushed.sha == request.binding.head_sha);
@@ -127,6 +139,23 @@ fn at_the_gate(run: &Run, now: &Moment) -> Option<Due> {
         // Asked once: after an expiry, a stale binding or wrong tokens a person asks again.
         Gate::Cancelled { .. } => None,
     }
+}
+
+/// Until when the forge takes nothing, where the next step would ask something of it.
+fn parked_until(run: &Run, now: &Moment) -> Option<Timestamp> {
+    let (until, _) = run.forge_parked.filter(|(until, _)| now.wall < *until)?;
+    let asks = match &run.gate {
+        // An approval that expires meanwhile is looked at when it does: it is not carried out late.
+        Gate::Approved { request, .. } => !request.is_expired(now),
+        Gate::Closed | Gate::Used { .. } => wants_request(run),
+        Gate::Open { .. } | Gate::Cancelled { .. } => false,
+    };
+    asks.then_some(until)
+}
+
+/// What a pull request waits for.
+fn at_the_forge(run: &Run) -> Wait {
+    if run.ci() == Some(CiStatus::Held) { Wait::Maintainer } else { Wait::Forge }
 }
 
 /// A driven run asks by itself once its change has passed and nobody was asked about this commit.
@@ -147,6 +176,7 @@ fn wants_request(run: &Run) -> bool {
         && run.is_proven()
         && run.blocking_findings().unwrap_or_default() == 0
         && run.last_error.is_none()
+        && !run.pr_is_over()
         && !pushed_already
 }
 

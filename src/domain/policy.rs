@@ -36,8 +36,22 @@ pub struct Policy {
     pub max_guard_violations: u32,
     /// Failed attempts in a row that are tried again before a person looks; 0 is no limit.
     pub max_retries: u32,
+    /// Whether a person confirms each update of a pull request, or the first confirmation stands for them.
+    pub update_push: UpdatePush,
     /// Command rules for what the engine runs by contract: `safe` or `system`.
     pub command_mode: CommandMode,
+}
+
+/// Who lets an update of a pull request go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpdatePush {
+    /// A person, each time.
+    #[default]
+    Confirm,
+    /// The person who confirmed the first, with that: later ones to the same branch go when they passed their checks, nothing was
+    /// found in them, and they touch no protected path.
+    AutoAfterFirstApproval,
 }
 
 /// How much the command rules forbid by themselves.
@@ -68,6 +82,7 @@ impl Default for Policy {
             min_checks: 1,
             max_guard_violations: 3,
             max_retries: 3,
+            update_push: UpdatePush::Confirm,
             command_mode: CommandMode::Safe,
         }
     }

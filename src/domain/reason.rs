@@ -1,6 +1,6 @@
 //! Why a run is where it is: the words of a move, and of a failure.
 
-use super::event::Event;
+use super::event::{Event, SentBack};
 use super::id::EventSeq;
 
 /// Why a run is where it is.
@@ -55,6 +55,29 @@ pub(super) fn reason_of(event: &Event) -> (String, String) {
         Event::ReviewRecorded(body) => {
             (format!("review_{}", body.state), format!("a review ended with {}", body.state))
         }
+        Event::ChecksPassed(_) => {
+            ("checks_passed".to_owned(), "every check of the pull request passed".to_owned())
+        }
+        Event::ChecksPending(_) => {
+            ("checks_pending".to_owned(), "checks of the pull request are waited for".to_owned())
+        }
+        Event::SentBack(body) => ("sent_back".to_owned(), sent_back(body)),
+        Event::HeadMoved(body) => {
+            let who = body.by.as_deref().unwrap_or("somebody else");
+            (
+                "head_moved".to_owned(),
+                format!("{who} moved the branch of the pull request to {}", body.sha.short()),
+            )
+        }
+        Event::PrClosed(body) => {
+            let by = body.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+            match body.merged {
+                true => ("merged".to_owned(), format!("the pull request was merged{by}")),
+                false => {
+                    ("closed".to_owned(), format!("the pull request was closed{by} without being merged"))
+                }
+            }
+        }
         Event::MarkedDone(_) => ("marked_done".to_owned(), "it was called done".to_owned()),
         Event::PausedByPerson(_) => ("paused".to_owned(), "a person paused it".to_owned()),
         Event::Resumed(_) => ("resumed".to_owned(), "a person resumed it".to_owned()),
@@ -84,9 +107,28 @@ pub(super) fn reason_of(event: &Event) -> (String, String) {
         | Event::TokenRefused(_)
         | Event::PrRequestCancelled(_)
         | Event::PrApproved(_)
+        | Event::CommentRecorded(_)
+        | Event::PullChanged(_)
+        | Event::HeadSeen(_)
+        | Event::RepositoryChanged(_)
+        | Event::ForgeParked(_)
         | Event::ArtifactRegistered(_) => (event.name().to_owned(), String::new()),
     };
     (code, message)
+}
+
+fn sent_back(body: &SentBack) -> String {
+    let failed = match body.checks.as_slice() {
+        [] => String::new(),
+        checks => format!("checks failed: {}", checks.join(", ")),
+    };
+    let asked = match body.reviewers.as_slice() {
+        [] => String::new(),
+        reviewers => format!("changes were asked for by {}", reviewers.join(", ")),
+    };
+    let parts: Vec<&str> =
+        [failed.as_str(), asked.as_str()].into_iter().filter(|part| !part.is_empty()).collect();
+    parts.join("; ")
 }
 
 fn or(text: &str, default: &str) -> String {

@@ -140,7 +140,9 @@ impl State {
             PlanReady => {
                 &[Implementing, Discovery, Paused, Skipped, FailedRetryable, FailedTerminal, NeedsHumanReview]
             }
-            Implementing => &[LocalValidating, Paused, FailedRetryable, FailedTerminal, NeedsHumanReview],
+            Implementing => {
+                &[LocalValidating, Done, Paused, FailedRetryable, FailedTerminal, NeedsHumanReview]
+            }
             LocalValidating => {
                 &[Pushed, Implementing, Done, Paused, FailedRetryable, FailedTerminal, NeedsHumanReview]
             }
@@ -151,9 +153,17 @@ impl State {
             ReviewWait => {
                 &[Iterating, CiWait, Paused, Done, FailedRetryable, FailedTerminal, NeedsHumanReview]
             }
-            Iterating => {
-                &[Implementing, LocalValidating, Paused, FailedRetryable, FailedTerminal, NeedsHumanReview]
-            }
+            Iterating => &[
+                Implementing,
+                LocalValidating,
+                CiWait,
+                ReviewWait,
+                Done,
+                Paused,
+                FailedRetryable,
+                FailedTerminal,
+                NeedsHumanReview,
+            ],
             // Queued is here only as the place a run was paused from: resume goes back exactly there.
             Paused => &[
                 Queued,

@@ -112,6 +112,23 @@ pub fn transition(position: Position<'_>, event: &Event) -> Move {
                 Move::Illegal
             }
         },
+        // What the forge itself told is weighed with all else it told; a move is an event of its own.
+        Event::CheckRecorded(body) if body.check.is_some() => fact,
+        Event::ReviewRecorded(body) if body.review.is_some() => fact,
+        Event::CommentRecorded(_)
+        | Event::PullChanged(_)
+        | Event::HeadSeen(_)
+        | Event::RepositoryChanged(_)
+        | Event::ForgeParked(_) => fact,
+        Event::ChecksPassed(_) => from(&[CiWait, Iterating], ReviewWait),
+        Event::ChecksPending(_) => from(&[ReviewWait, Iterating], CiWait),
+        Event::SentBack(_) => from(&[CiWait, ReviewWait], Iterating),
+        Event::HeadMoved(_) => {
+            from(&[Pushed, CiWait, ReviewWait, Iterating, Implementing, LocalValidating], Paused)
+        }
+        Event::PrClosed(_) => {
+            from(&[Pushed, CiWait, ReviewWait, Iterating, Implementing, LocalValidating], Done)
+        }
         Event::CheckRecorded(body) => {
             match (state, position.is_head(body.head_sha.as_ref()), conclusion(&body.conclusion)) {
                 (Done | Skipped | FailedTerminal, _, _) => Move::Illegal,

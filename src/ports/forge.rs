@@ -2,9 +2,11 @@
 
 use async_trait::async_trait;
 
+use crate::domain::forge::fact::{CheckFact, ForgeFact};
 use crate::domain::gate::{Approved, PushPermit};
-use crate::domain::id::{BranchName, CommitSha, PrNumber};
+use crate::domain::id::{BranchName, CommitSha, PrNumber, RepoSlug, RunId};
 use crate::domain::spec::RunSpec;
+use crate::domain::time::Timestamp;
 
 /// Talks to the place a repository comes from.
 ///
@@ -51,6 +53,51 @@ pub trait Forge: Send + Sync {
     /// # Errors
     /// [`ForgeError`].
     async fn pr_document(&self, spec: &RunSpec, number: PrNumber) -> Result<Option<String>, ForgeError>;
+
+    /// Asks where pull requests stand, many in as few questions as the forge allows; one answer for each, in their order.
+    ///
+    /// A forge that knows nothing of checks and reviews answers with no facts.
+    ///
+    /// # Errors
+    /// [`ForgeError`] when nothing could be asked at all.
+    async fn observe(&self, watched: &[Watched]) -> Result<Vec<Observed>, ForgeError>;
+
+    /// What a failed check said, for whoever repairs it: its annotations and the end of its log, as far as they may be read, made
+    /// printable and cut at `limit` bytes; `None` where nothing may.
+    ///
+    /// # Errors
+    /// [`ForgeError`].
+    async fn failure_excerpt(
+        &self,
+        spec: &RunSpec,
+        check: &CheckFact,
+        limit: usize,
+    ) -> Result<Option<String>, ForgeError>;
+
+    /// Whether a pull request of the run is opened as a draft when nobody says.
+    fn drafts(&self, spec: &RunSpec) -> bool;
+}
+
+/// A pull request that is asked about.
+#[derive(Debug, Clone)]
+pub struct Watched {
+    /// Whose it is.
+    pub run: RunId,
+    /// The run's order.
+    pub spec: RunSpec,
+    /// The repository by its name now, where it was renamed since.
+    pub repo: RepoSlug,
+    /// Its number.
+    pub number: PrNumber,
+}
+
+/// What was answered about it.
+#[derive(Debug, Clone)]
+pub struct Observed {
+    /// Whose it is.
+    pub run: RunId,
+    /// What the forge says, or why it says nothing of this one.
+    pub facts: Result<Vec<ForgeFact>, ForgeError>,
 }
 
 /// A pull request that is there.
@@ -70,6 +117,17 @@ pub enum ForgeError {
     /// No such repository.
     #[error("there is no repository at `{0}`")]
     NotFound(String),
+    /// It takes nothing for now, or is left alone for now after it failed too often; a later try may be taken.
+    #[error("the forge takes nothing for now: {why}")]
+    Limited {
+        /// When to ask again; nothing is asked before.
+        until: Timestamp,
+        /// What it said.
+        why: String,
+    },
+    /// It wants to know who asks, or does not allow it to whoever that is.
+    #[error("the forge does not allow it: {0}")]
+    Denied(String),
     /// It cannot be reached now.
     #[error("the remote cannot be reached: {0}")]
     Unavailable(String),
@@ -98,6 +156,8 @@ impl ForgeError {
             Self::NotFound(_) => "remote_not_found",
             Self::Unavailable(_) => "remote_unavailable",
             Self::Moved { .. } => "branch_moved",
+            Self::Limited { .. } => "remote_limited",
+            Self::Denied(_) => "remote_denied",
             Self::Refused(_) => "remote_refused",
         }
     }

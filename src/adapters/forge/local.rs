@@ -12,10 +12,11 @@ use crate::adapters::git::control::ControlRepos;
 use crate::adapters::git::program::{GitCall, GitError, said};
 use crate::adapters::git::remote::{Remote, Remotes};
 use crate::adapters::process::short::ShortOutput;
+use crate::domain::forge::fact::CheckFact;
 use crate::domain::gate::{Approved, PushPermit};
 use crate::domain::id::{BranchName, CommitSha, PrNumber};
 use crate::domain::spec::RunSpec;
-use crate::ports::forge::{Forge, ForgeError, OpenedPr};
+use crate::ports::forge::{Forge, ForgeError, Observed, OpenedPr, Watched};
 
 /// Tries to get a number before giving up; each lost one means that somebody else opened a pull request meanwhile.
 const TRIES: usize = 8;
@@ -90,6 +91,23 @@ impl Forge for LocalForge {
     async fn pr_document(&self, spec: &RunSpec, number: PrNumber) -> Result<Option<String>, ForgeError> {
         let (this, spec) = (self.clone(), spec.clone());
         blocking(move || this.connect(&spec)?.document_text(number)).await
+    }
+
+    async fn observe(&self, watched: &[Watched]) -> Result<Vec<Observed>, ForgeError> {
+        Ok(watched.iter().map(|one| Observed { run: one.run.clone(), facts: Ok(Vec::new()) }).collect())
+    }
+
+    async fn failure_excerpt(
+        &self,
+        _spec: &RunSpec,
+        _check: &CheckFact,
+        _limit: usize,
+    ) -> Result<Option<String>, ForgeError> {
+        Ok(None)
+    }
+
+    fn drafts(&self, _spec: &RunSpec) -> bool {
+        false
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod chain;
 pub mod fold;
+mod inbox_later;
 pub mod lease;
 pub mod memory;
 mod memory_ledger;

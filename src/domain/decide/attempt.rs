@@ -1,6 +1,6 @@
 //! Attempts: an intent before each effect, an outcome after it, and what the outcome moves.
 
-use super::{Ctx, Decision, Rejection, gate, human, is_working, quota, work};
+use super::{Ctx, Decision, Rejection, forge, gate, human, is_working, quota, work};
 use crate::domain::agent::budget::Allowance;
 use crate::domain::agent::record::Session;
 use crate::domain::agent::role::Role;
@@ -159,6 +159,7 @@ fn is_of(step: Step, outcome: &StepOutcome) -> bool {
         StepOutcome::Requested(_) => step == Step::PrRequest,
         StepOutcome::PushDone { .. } => step == Step::Push,
         StepOutcome::PrOpened { .. } => step == Step::PrCreate,
+        StepOutcome::Parked { .. } => matches!(step, Step::PrRequest | Step::Push | Step::PrCreate),
         StepOutcome::Failed(_) | StepOutcome::Interrupted | StepOutcome::Stopped => true,
     }
 }
@@ -168,7 +169,7 @@ fn attempt_outcome(outcome: &StepOutcome) -> AttemptOutcome {
         StepOutcome::AgentEnded { outcome, .. } => *outcome,
         StepOutcome::Failed(failure) => failure.outcome,
         StepOutcome::Interrupted => AttemptOutcome::Interrupted,
-        StepOutcome::Stopped => AttemptOutcome::Stopped,
+        StepOutcome::Stopped | StepOutcome::Parked { .. } => AttemptOutcome::Stopped,
         StepOutcome::Checked { report, .. } => match report.outcome() {
             CheckOutcome::Failed | CheckOutcome::Blocked => AttemptOutcome::Failed,
             CheckOutcome::Passed | CheckOutcome::NoEvidence => AttemptOutcome::Succeeded,
@@ -223,7 +224,8 @@ fn consequences(
         StepOutcome::Requested(_) if matches!(run.gate, Gate::Open { .. } | Gate::Approved { .. }) => {
             Vec::new()
         }
-        StepOutcome::Requested(request) => gate::request_events(run, request, false)?,
+        StepOutcome::Requested(request) => gate::asked_by_itself(run, request)?,
+        StepOutcome::Parked { until, reason } => forge::parked(run, *until, reason),
         // An agent that was to plan met the end of its allowance: it plans when that is back.
         StepOutcome::Failed(failure) => match quota::met(evidence.agent.as_deref()) {
             Some(exhausted) if step == Step::Plan && run.spec.is_driven() => quota::wait(run, exhausted, ctx),

@@ -3,10 +3,12 @@
 use subtle::ConstantTimeEq;
 
 use super::{Ctx, Decision, Rejection};
+use crate::domain::actor::Actor;
 use crate::domain::command::Approval;
 use crate::domain::event::{Event, PrApproved, PrRequestCancelled, PrRequested, TokenRefused};
 use crate::domain::gate::{CancelReason, Drift, Gate, MAX_WRONG_TOKENS, PrRequest};
 use crate::domain::id::{Digest, RequestId};
+use crate::domain::policy::UpdatePush;
 use crate::domain::run::Run;
 use crate::domain::state::State;
 
@@ -41,6 +43,27 @@ pub(super) fn request_events(run: &Run, request: &PrRequest, person: bool) -> Re
     Ok(events)
 }
 
+/// The events of a request that the engine makes by itself, its confirmation included where an earlier one stands for it.
+pub(super) fn asked_by_itself(run: &Run, request: &PrRequest) -> Result<Vec<Event>, Rejection> {
+    let mut events = request_events(run, request, false)?;
+    if let Some(by) = standing_approval(run, request) {
+        events.push(PrApproved { request: request.id.clone(), by: by.clone(), standing: true }.into());
+    }
+    Ok(events)
+}
+
+/// Who confirmed what this request only updates; `None` where a person has to look again.
+fn standing_approval<'a>(run: &'a Run, request: &PrRequest) -> Option<&'a Actor> {
+    let card = &request.card;
+    let is_plain = card.blocking == 0 && card.protected.is_empty() && card.accepted_because.is_none();
+    let is_update = run.pr.is_some()
+        && run.pushed.as_ref().is_some_and(|pushed| {
+            pushed.branch == request.binding.head_branch && run.forge.accepted_head.is_none()
+        });
+    let stands = run.spec.policy.update_push == UpdatePush::AutoAfterFirstApproval && is_plain && is_update;
+    run.first_approval.as_ref().filter(|_| stands)
+}
+
 pub(super) fn approve(run: &Run, approval: &Approval, ctx: &Ctx) -> Result<Decision, Rejection> {
     if !ctx.actor.is_person() {
         return Err(Rejection::NotAPerson { command: "approve" });
@@ -69,7 +92,9 @@ pub(super) fn approve(run: &Run, approval: &Approval, ctx: &Ctx) -> Result<Decis
             refusal: Some(Rejection::Stale { drift }),
         });
     }
-    Ok(Decision::of(vec![PrApproved { request: request.id.clone(), by: ctx.actor.clone() }.into()]))
+    Ok(Decision::of(vec![
+        PrApproved { request: request.id.clone(), by: ctx.actor.clone(), standing: false }.into(),
+    ]))
 }
 
 /// The open request a confirmation can be about, or the reason there is none.

@@ -5,6 +5,7 @@
 //! runs, the engine never does, except that it completes what a person approved.
 
 mod attempt;
+pub(super) mod forge;
 mod gate;
 mod quota;
 mod rejection;
@@ -104,18 +105,24 @@ pub fn decide(run: Option<&Run>, command: &Command, ctx: &Ctx) -> Result<Decisio
         Command::CancelRequest { request, drift } => gate::cancel(run, request, drift),
         Command::LinkPr { number, url } => steer::link_pr(run, *number, url.as_deref(), ctx),
         Command::RecordCheck { conclusion: word, head_sha, pr_number } => {
-            let event: Event =
-                CheckRecorded { conclusion: word.clone(), head_sha: head_sha.clone(), pr_number: *pr_number }
-                    .into();
+            let event: Event = CheckRecorded {
+                conclusion: word.clone(),
+                head_sha: head_sha.clone(),
+                pr_number: *pr_number,
+                check: None,
+            }
+            .into();
             let told = [&run.forge_checks, &run.last_check];
             let known = told.into_iter().flatten().any(|(sha, last)| sha == head_sha && last == word);
             observe(run, event, known)
         }
         Command::RecordReview { state, head_sha } => {
             let known = run.last_review.as_ref().is_some_and(|(sha, last)| sha == head_sha && last == state);
-            let event = ReviewRecorded { state: state.clone(), head_sha: head_sha.clone() };
+            let event = ReviewRecorded { state: state.clone(), head_sha: head_sha.clone(), review: None };
             observe(run, event.into(), known)
         }
+        Command::Observe { facts } => forge::observe(run, facts),
+        Command::Settle => Ok(forge::settled(run)),
         Command::MarkDone => steer::mark_done(run, ctx),
         Command::Pause => steer::pause(run, ctx),
         Command::Resume { target } => steer::resume(run, *target, ctx),

@@ -13,14 +13,18 @@ use std::collections::BTreeMap;
 pub use fact::{AgentAttempt, PendingActions, PullRequest, PushedBranch, Scan, Unfoldable};
 
 use crate::domain::action::ActionsReport;
+use crate::domain::actor::Actor;
 use crate::domain::agent::class::{OutcomeClass, Trouble};
 use crate::domain::agent::quota::Parked;
 use crate::domain::agent::record::{AgentRecord, Session};
 use crate::domain::agent::role::Role;
-use crate::domain::event::{Event, Recorded};
+use crate::domain::event::{CheckRecorded, Event, Recorded, ReviewRecorded};
 use crate::domain::evidence::{
     AttemptOutcome, Change, CheckOutcome, CheckReport, Contract, OpenAttempt, Prepared, Step,
 };
+use crate::domain::forge::fact::{CheckFact, CheckKind, ForgeFact, PullState, ReviewFact};
+use crate::domain::forge::standing::CiStatus;
+use crate::domain::forge::view::ForgeView;
 use crate::domain::gate::Gate;
 use crate::domain::guard::GuardReport;
 use crate::domain::id::{AttemptNo, CommitSha, EventSeq, RequestId, RunId, Version};
@@ -95,6 +99,12 @@ pub struct Run {
     pub review: Option<String>,
     /// The review told last, whatever it was about.
     pub last_review: Option<(Option<CommitSha>, String)>,
+    /// What the forge said of its pull request.
+    pub forge: ForgeView,
+    /// Until when the forge takes nothing, and how many times in a row that was said.
+    pub forge_parked: Option<(Timestamp, u32)>,
+    /// Who confirmed the request that led to the pull request.
+    pub first_approval: Option<Actor>,
     /// The verification contract the run is judged by.
     pub verify_spec: Option<PinnedSpec>,
     /// Whether a person granted the interactive login the contract asks for.
@@ -181,6 +191,9 @@ impl Run {
             last_check: None,
             review: None,
             last_review: None,
+            forge: ForgeView::default(),
+            forge_parked: None,
+            first_approval: None,
             verify_spec: None,
             auth_granted: false,
             guard_violations: 0,
@@ -273,6 +286,16 @@ impl Run {
         self.scan.as_ref().filter(|scan| scan.head_sha == *head).map(|scan| scan.blocking)
     }
 
+    /// Says whether the pull request was merged or closed at the forge.
+    pub fn pr_is_over(&self) -> bool {
+        self.forge.pull.as_ref().is_some_and(|pull| pull.state != PullState::Open)
+    }
+
+    /// What the forge's checks say of what is at the remote; `None` before anything is.
+    pub fn ci(&self) -> Option<CiStatus> {
+        self.pushed.as_ref().map(|pushed| self.forge.ci(&pushed.sha))
+    }
+
     fn enter(&mut self, state: State, recorded: &Recorded) {
         if state == State::Paused {
             self.paused_from = Some(self.state);
@@ -315,6 +338,41 @@ impl Run {
         if record.class != OutcomeClass::Quota {
             self.parked = None;
         }
+    }
+
+    /// Takes a fact of the forge in; the captured commit may be on its way there.
+    fn learn(&mut self, fact: &ForgeFact) {
+        self.forge.learn(fact, self.change.as_ref().map(|change| &change.head_sha));
+    }
+
+    /// A word about all checks together counts beside what the forge says of each.
+    fn hear_told_check(&mut self, word: &str, at: Timestamp) {
+        let Some(pushed) = &self.pushed else { return };
+        let told = CheckFact {
+            kind: CheckKind::Told,
+            id: 0,
+            suite: None,
+            name: "record-check".to_owned(),
+            app: String::new(),
+            head_sha: pushed.sha.clone(),
+            conclusion: Some(word.to_owned()),
+            at,
+            url: None,
+            summary: String::new(),
+        };
+        self.learn(&ForgeFact::Check(told));
+    }
+
+    fn hear_told_review(&mut self, state: &str, at: Timestamp) {
+        let told = ReviewFact {
+            id: 0,
+            reviewer: String::new(),
+            state: state.to_owned(),
+            commit: None,
+            at,
+            body: String::new(),
+        };
+        self.learn(&ForgeFact::Review(told));
     }
 
     fn take(&mut self, recorded: &Recorded) {
@@ -446,26 +504,55 @@ impl Run {
                 self.pushed = Some(PushedBranch { branch: body.branch.clone(), sha: body.sha.clone() });
                 self.forge_checks = None;
                 self.review = None;
+                self.forge_parked = None;
+                self.forge.pushed(&body.sha, recorded.at);
             }
             Event::PrLinked(body) => {
+                self.forge_parked = None;
                 self.pr = Some(PullRequest { number: body.pr_number, url: body.url.clone() });
-                if let (Gate::Approved { request, .. }, Some(linked)) = (&self.gate, &body.request)
+                if let (Gate::Approved { request, by }, Some(linked)) = (&self.gate, &body.request)
                     && request.id == *linked
                 {
+                    self.first_approval.get_or_insert_with(|| by.clone());
                     self.gate = Gate::Used { request: linked.clone() };
                 }
             }
+            Event::CheckRecorded(CheckRecorded { check: Some(check), .. }) => {
+                self.learn(&ForgeFact::Check((**check).clone()));
+            }
+            Event::ReviewRecorded(ReviewRecorded { review: Some(review), .. }) => {
+                self.learn(&ForgeFact::Review((**review).clone()));
+            }
+            Event::CommentRecorded(body) => self.learn(&ForgeFact::Comment(body.comment.clone())),
+            Event::PullChanged(body) => self.learn(&ForgeFact::Pull(body.pull.clone())),
+            Event::HeadSeen(body) => self.learn(&ForgeFact::Head(body.head.clone())),
+            Event::RepositoryChanged(body) => self.learn(&ForgeFact::Repository(body.repository.clone())),
+            Event::ForgeParked(body) => self.forge_parked = Some((body.until, body.times)),
+            Event::ChecksPassed(body) => {
+                self.forge_checks = Some((Some(body.head_sha.clone()), "success".to_owned()));
+            }
+            Event::SentBack(body) => {
+                if !body.checks.is_empty() {
+                    self.forge_checks = Some((Some(body.head_sha.clone()), "failure".to_owned()));
+                }
+                if !body.reviewers.is_empty() {
+                    self.review = Some("changes_requested".to_owned());
+                }
+            }
+            Event::ChecksPending(_) => self.forge_checks = None,
             Event::CheckRecorded(body) => {
                 if Position::of(self).is_head(body.head_sha.as_ref())
                     && conclusion(&body.conclusion) != Conclusion::Unknown
                 {
                     self.forge_checks = Some((body.head_sha.clone(), body.conclusion.clone()));
+                    self.hear_told_check(&body.conclusion, recorded.at);
                 }
                 self.last_check = Some((body.head_sha.clone(), body.conclusion.clone()));
             }
             Event::ReviewRecorded(body) => {
                 if Position::of(self).is_head(body.head_sha.as_ref()) {
                     self.review = Some(body.state.clone());
+                    self.hear_told_review(&body.state, recorded.at);
                 }
                 self.last_review = Some((body.head_sha.clone(), body.state.clone()));
             }
@@ -476,13 +563,18 @@ impl Run {
                 self.guard_violations = 0;
                 self.retries = 0;
                 self.parked = None;
+                self.forge_parked = None;
                 self.clock_from = recorded.at;
+                let candidate = self.change.as_ref().map(|change| change.head_sha.clone());
+                self.forge.accept_head(candidate.as_ref());
             }
             // These only move the state, or speak to readers of the log.
             Event::RunCreated(_)
             | Event::DiscoveryStarted(_)
             | Event::ImplementationStarted(_)
             | Event::HumanReviewRequested(_)
+            | Event::HeadMoved(_)
+            | Event::PrClosed(_)
             | Event::MarkedDone(_)
             | Event::PausedByPerson(_)
             | Event::Cancelled(_)

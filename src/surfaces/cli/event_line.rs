@@ -149,11 +149,48 @@ pub(super) fn detail(event: &Event) -> String {
                 false => format!("request {}: {reason}, {}", body.request, drift.join(", ")),
             }
         }
-        Event::PrApproved(body) => format!("request {} by {}", body.request, body.by),
+        Event::PrApproved(body) => {
+            let standing = if body.standing { ", who confirmed the first" } else { "" };
+            format!("request {} by {}{standing}", body.request, body.by)
+        }
         Event::Pushed(body) => format!("{} at {}", body.branch, body.sha.short()),
         Event::PrLinked(body) => format!("#{} {}", body.pr_number, body.url.as_deref().unwrap_or_default()),
-        Event::CheckRecorded(body) => body.conclusion.clone(),
-        Event::ReviewRecorded(body) => body.state.clone(),
+        Event::CheckRecorded(body) => match &body.check {
+            Some(check) => format!("{}: {}", check.shown(), body.conclusion),
+            None => body.conclusion.clone(),
+        },
+        Event::ReviewRecorded(body) => match &body.review {
+            Some(review) => format!("{}: {}", review.reviewer, body.state),
+            None => body.state.clone(),
+        },
+        Event::CommentRecorded(body) => format!("by {}", body.comment.author),
+        Event::PullChanged(body) => {
+            format!(
+                "#{} {} at {}",
+                body.pull.number,
+                show_json::word(&body.pull.state),
+                body.pull.head_sha.short()
+            )
+        }
+        Event::HeadSeen(body) => {
+            body.head.sha.as_ref().map_or("gone".to_owned(), |sha| sha.short().to_owned())
+        }
+        Event::RepositoryChanged(body) => match (body.repository.deleted, body.repository.archived) {
+            (true, _) => format!("{} is gone", body.repository.name),
+            (false, true) => format!("{} is archived", body.repository.name),
+            (false, false) => body.repository.name.to_string(),
+        },
+        Event::ChecksPassed(body) => body.head_sha.short().to_owned(),
+        Event::ChecksPending(body) => body.head_sha.short().to_owned(),
+        Event::SentBack(body) => {
+            let parts: Vec<&str> = body.checks.iter().chain(&body.reviewers).map(String::as_str).collect();
+            parts.join(", ")
+        }
+        Event::HeadMoved(body) => {
+            format!("to {} by {}", body.sha.short(), body.by.as_deref().unwrap_or("somebody else"))
+        }
+        Event::PrClosed(body) => if body.merged { "merged" } else { "closed" }.to_owned(),
+        Event::ForgeParked(body) => format!("until {}: {}", words::when(body.until), body.reason),
         Event::Resumed(body) => format!("to {}", body.target_state),
         Event::Retried(body) => format!("to {}", body.target_state),
         Event::Cancelled(body) => body.reason.clone(),

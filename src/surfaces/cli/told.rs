@@ -134,13 +134,20 @@ fn workspace(err: &WorkspaceError) -> Told {
 
 fn forge(err: &ForgeError) -> Told {
     let exit = match err {
-        ForgeError::Unavailable(_) => Exit::Later,
+        ForgeError::Unavailable(_) | ForgeError::Limited { .. } => Exit::Later,
+        ForgeError::Denied(_) => Exit::Usage,
         ForgeError::Moved { .. } => Exit::Conflict,
         ForgeError::NotFound(_) | ForgeError::Refused(_) => Exit::Failed,
     };
     let told = Told::new(err, err.code(), exit);
     match err {
         ForgeError::Unavailable(_) => told.hint("try again once the remote answers"),
+        ForgeError::Limited { until, .. } => {
+            told.hint(format!("try again after {}", super::words::when(*until)))
+        }
+        ForgeError::Denied(_) => told.hint(
+            "see that the token is there and may do this: `agentpr doctor`, `agentpr config show --origin`",
+        ),
         ForgeError::Moved { .. } => {
             told.hint("somebody else pushed to the branch: look at it, then ask again")
         }

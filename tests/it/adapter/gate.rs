@@ -55,7 +55,7 @@ pub(super) async fn approved(
         DiscoveryStarted {}.into(),
         HumanReviewRequested { reason: "ready_for_review".to_owned(), message: String::new() }.into(),
         PrRequested { request: request.clone() }.into(),
-        PrApproved { request: request.id.clone(), by: Actor::cli("ada") }.into(),
+        PrApproved { request: request.id.clone(), by: Actor::cli("ada"), standing: false }.into(),
     ];
     let recorded: Vec<Recorded> = events
         .into_iter()

@@ -54,7 +54,7 @@ fn the_right_token_confirmed_twice_approves_and_names_the_person() {
     let mut story = waiting();
     let telegram = Actor { channel: Channel::Telegram, name: "ann".to_owned() };
     story.ask(&telegram, &right()).unwrap();
-    assert_eq!(newest(&story), PrApproved { request: request_id(1), by: telegram }.into());
+    assert_eq!(newest(&story), PrApproved { request: request_id(1), by: telegram, standing: false }.into());
     assert_eq!((story.state(), story.due()), (State::NeedsHumanReview, Due::Perform(Step::Push)));
 }
 

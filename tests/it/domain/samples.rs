@@ -299,7 +299,7 @@ pub(super) fn every_event() -> Vec<(String, Event)> {
             drift: vec![Drift::BaseMoved],
         }
         .into(),
-        PrApproved { request: request_id(1), by: person() }.into(),
+        PrApproved { request: request_id(1), by: person(), standing: false }.into(),
         pushed(1),
         linked(5),
         MarkedDone {}.into(),
@@ -338,7 +338,7 @@ pub(super) fn every_event() -> Vec<(String, Event)> {
     }
     for (about, head) in [("our head", Some(1)), ("another head", Some(2)), ("no head told", None)] {
         for state in ["approved", "changes_requested", "commented"] {
-            let review = ReviewRecorded { state: state.to_owned(), head_sha: head.map(sha) };
+            let review = ReviewRecorded { state: state.to_owned(), head_sha: head.map(sha), review: None };
             add(&format!("{state}, {about}"), review.into());
         }
     }
@@ -379,7 +379,8 @@ pub(super) fn linked(number: u64) -> Event {
 }
 
 pub(super) fn check(word: &str, head: Option<u8>) -> Event {
-    CheckRecorded { conclusion: word.to_owned(), head_sha: head.map(sha), pr_number: None }.into()
+    CheckRecorded { conclusion: word.to_owned(), head_sha: head.map(sha), pr_number: None, check: None }
+        .into()
 }
 
 /// What came of one action.

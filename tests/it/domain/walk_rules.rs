@@ -159,7 +159,8 @@ fn goes_on(run: &Run, late: bool) -> Option<String> {
                 Wait::Approval => matches!(run.gate, Gate::Open { .. }) && !state.is_terminal(),
                 Wait::Person => state.is_held() || state == State::Pushed,
                 Wait::Operator => !run.spec.is_driven() && !state.is_held() && !state.is_terminal(),
-                Wait::Forge => matches!(state, State::CiWait | State::ReviewWait),
+                Wait::Forge | Wait::Maintainer => matches!(state, State::CiWait | State::ReviewWait),
+                Wait::ForgeLimit(until) => now.wall < *until,
                 Wait::Quota(until) => !late && now.wall < *until && !state.is_held(),
                 // Only who asks the ledger can say so.
                 Wait::Budget => false,

@@ -8,9 +8,11 @@ use agentpr::adapters::store::memory::MemoryStore;
 use agentpr::domain::agent::budget::Spent;
 use agentpr::domain::agent::quota::{Pool, PoolRow};
 use agentpr::domain::event::Recorded;
+use agentpr::domain::forge::delivery::{Address, DeliveryId, DeliveryStatus};
 use agentpr::domain::id::{Digest, EventSeq, IdempotencyKey, RunId, Version};
 use agentpr::domain::projection::{ArtifactRow, AttemptRow, RunRow, UsageRow};
-use agentpr::domain::time::Moment;
+use agentpr::domain::time::{Moment, Timestamp};
+use agentpr::ports::inbox::{DeliveryQuery, DeliveryRow, HookRow, Inbox, Incident, Taken};
 use agentpr::ports::ledger::{Ledger, UsageQuery};
 use agentpr::ports::store::{
     Append, EventStore, Lease, LeaseOwner, RebuildReport, RunQuery, StoreError, StoreFacts, Upkeep,
@@ -124,6 +126,62 @@ impl Ledger for FaultyStore {
 
     fn pools(&self) -> Result<Vec<PoolRow>, StoreError> {
         self.inner.pools()
+    }
+}
+
+impl Inbox for FaultyStore {
+    fn delivery(&self, source: &str, id: &DeliveryId) -> Result<Option<DeliveryRow>, StoreError> {
+        self.inner.delivery(source, id)
+    }
+
+    fn twin(
+        &self,
+        source: &str,
+        id: &DeliveryId,
+        digest: &Digest,
+        since: Timestamp,
+    ) -> Result<Option<DeliveryId>, StoreError> {
+        self.inner.twin(source, id, digest, since)
+    }
+
+    fn take(&self, delivery: &DeliveryRow, appends: &[Append]) -> Result<Taken, StoreError> {
+        self.inner.take(delivery, appends)
+    }
+
+    fn body(&self, source: &str, id: &DeliveryId) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.body(source, id)
+    }
+
+    fn deliveries(&self, query: &DeliveryQuery) -> Result<Vec<DeliveryRow>, StoreError> {
+        self.inner.deliveries(query)
+    }
+
+    fn counts(&self, source: &str) -> Result<Vec<(DeliveryStatus, u64)>, StoreError> {
+        self.inner.counts(source)
+    }
+
+    fn runs_at(&self, address: &Address) -> Result<Vec<RunId>, StoreError> {
+        self.inner.runs_at(address)
+    }
+
+    fn forget_before(&self, source: &str, before: Timestamp) -> Result<u64, StoreError> {
+        self.inner.forget_before(source, before)
+    }
+
+    fn put_hook(&self, hook: &HookRow) -> Result<(), StoreError> {
+        self.inner.put_hook(hook)
+    }
+
+    fn hooks(&self) -> Result<Vec<HookRow>, StoreError> {
+        self.inner.hooks()
+    }
+
+    fn note_incident(&self, incident: &Incident) -> Result<(), StoreError> {
+        self.inner.note_incident(incident)
+    }
+
+    fn incidents(&self, limit: usize) -> Result<Vec<Incident>, StoreError> {
+        self.inner.incidents(limit)
     }
 }
 

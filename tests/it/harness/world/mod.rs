@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use agentpr::adapters::forge::github::payload::GitHubPayloads;
+use agentpr::adapters::forge::none::NoHooks;
 use agentpr::app::prompt::Prompts;
 use agentpr::app::{App, Ports, Settings};
 use agentpr::domain::agent::budget::Budgets;
@@ -19,6 +21,7 @@ use agentpr::domain::agent::record::{AgentRecord, Session};
 use agentpr::domain::agent::role::Role;
 use agentpr::domain::agent::usage::Tokens;
 use agentpr::domain::evidence::{LogRef, ProcessRef};
+use agentpr::domain::forge::fact::ForgeFact;
 use agentpr::domain::gate::PrRequest;
 use agentpr::domain::guard::Breach;
 use agentpr::domain::id::{AttemptNo, CommitSha, Digest, RunId};
@@ -31,6 +34,7 @@ use agentpr::ports::artifact::{ArtifactError, Artifacts};
 use agentpr::ports::check::Checks;
 use agentpr::ports::clock::Clock;
 use agentpr::ports::forge::Forge;
+use agentpr::ports::inbox::Inbox;
 use agentpr::ports::ledger::Ledger;
 use agentpr::ports::local::{LocalRepo, LocalRepos, Sample};
 use agentpr::ports::notifier::Notifier;
@@ -107,6 +111,7 @@ struct State {
     agents_at_once: usize,
     most_agents_at_once: usize,
     unreachable: bool,
+    facts: Vec<ForgeFact>,
     failing_pushes: u32,
     failing_captures: u32,
     prompts: Vec<String>,
@@ -190,6 +195,11 @@ impl World {
 
     pub(crate) fn delete_branch(&self, branch: &str) {
         self.lock().branches.remove(branch);
+    }
+
+    /// Says what the forge answers when it is asked where a pull request stands.
+    pub(crate) fn forge_says(&self, facts: &[ForgeFact]) {
+        self.lock().facts = facts.to_vec();
     }
 
     pub(crate) fn pulls(&self) -> usize {
@@ -282,7 +292,7 @@ impl World {
     }
 
     /// An app over `store` in this world.
-    pub(crate) fn app<S: EventStore + Upkeep + Ledger + 'static>(
+    pub(crate) fn app<S: EventStore + Upkeep + Ledger + Inbox + 'static>(
         self: &Arc<Self>,
         store: &Arc<S>,
         process: &str,
@@ -291,7 +301,7 @@ impl World {
     }
 
     /// The same, with settings of the test's own.
-    pub(crate) fn app_with<S: EventStore + Upkeep + Ledger + 'static>(
+    pub(crate) fn app_with<S: EventStore + Upkeep + Ledger + Inbox + 'static>(
         self: &Arc<Self>,
         store: &Arc<S>,
         process: &str,
@@ -301,6 +311,9 @@ impl World {
             store: Arc::clone(store) as Arc<dyn EventStore>,
             upkeep: Arc::clone(store) as Arc<dyn Upkeep>,
             ledger: Arc::clone(store) as Arc<dyn Ledger>,
+            inbox: Arc::clone(store) as Arc<dyn Inbox>,
+            payloads: Arc::new(GitHubPayloads),
+            hooks: Arc::new(NoHooks),
             clock: Arc::clone(self) as Arc<dyn Clock>,
             random: Arc::clone(self) as Arc<dyn Random>,
             redaction: Arc::new(agentpr::adapters::process::redact::Redactor::none()),

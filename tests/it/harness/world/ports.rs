@@ -8,6 +8,7 @@ use agentpr::domain::evidence::{
     AttemptEvidence, AttemptOutcome, Change, CheckReport, CheckResult, CheckSource, DiffStat, Prepared,
     ProcessRef,
 };
+use agentpr::domain::forge::fact::CheckFact;
 use agentpr::domain::gate::{Approved, PushPermit};
 use agentpr::domain::guard::{GuardReport, Violation};
 use agentpr::domain::id::{AttemptNo, BranchName, CommitSha, PrNumber, RepoSlug, RunId, TreeSha};
@@ -18,7 +19,7 @@ use agentpr::domain::spec::RunSpec;
 use agentpr::domain::verification::Stage;
 use agentpr::ports::action::{ActionOrder, Actions};
 use agentpr::ports::check::{CheckOrder, Checks, ChecksError, Contract};
-use agentpr::ports::forge::{Forge, ForgeError, OpenedPr};
+use agentpr::ports::forge::{Forge, ForgeError, Observed, OpenedPr, Watched};
 use agentpr::ports::worker::{AgentStatus, Listener, OnStart, WorkOrder, WorkReport, Worker, WorkerError};
 use agentpr::ports::workspace::{CaptureOrder, GuardOrder, Inspection, Judged, Workspace, WorkspaceError};
 use async_trait::async_trait;
@@ -348,5 +349,29 @@ impl Forge for World {
 
     async fn pr_document(&self, _: &RunSpec, _: PrNumber) -> Result<Option<String>, ForgeError> {
         Ok(None)
+    }
+
+    async fn observe(&self, watched: &[Watched]) -> Result<Vec<Observed>, ForgeError> {
+        let state = self.lock();
+        if state.unreachable {
+            return Err(ForgeError::Unavailable("nobody answers".to_owned()));
+        }
+        Ok(watched
+            .iter()
+            .map(|one| Observed { run: one.run.clone(), facts: Ok(state.facts.clone()) })
+            .collect())
+    }
+
+    async fn failure_excerpt(
+        &self,
+        _: &RunSpec,
+        check: &CheckFact,
+        _: usize,
+    ) -> Result<Option<String>, ForgeError> {
+        Ok(Some(format!("the log of {}", check.name)))
+    }
+
+    fn drafts(&self, _: &RunSpec) -> bool {
+        false
     }
 }

@@ -1,0 +1,6 @@
+//! GitHub, and GitHub Enterprise servers, by their API.
+//!
+//! [`client`] is the one way to the API: it meters itself, remembers limits over processes, and never repeats a write. [`payload`] reads
+//! webhooks.
+
+pub mod payload;
