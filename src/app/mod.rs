@@ -20,11 +20,13 @@ pub mod fsm_layout;
 pub mod gate;
 pub mod gc;
 pub mod hold;
+pub mod inbox;
 pub mod perform;
 pub mod prompt;
 pub mod pulse;
 pub mod report;
 pub mod submit;
+pub mod sync;
 pub mod usage;
 pub mod verify;
 pub mod views;
@@ -72,6 +74,8 @@ pub struct App {
     pub(crate) settings: Settings,
     /// Holds taken so far; each gets a number of its own.
     holds: AtomicU64,
+    /// Runs as deliveries left them.
+    known: inbox::KnownRuns,
 }
 
 /// The adapters behind the ports.
@@ -128,7 +132,7 @@ pub struct Settings {
 impl App {
     /// Puts the app together.
     pub fn new(ports: Ports, settings: Settings) -> Self {
-        Self { ports, settings, holds: AtomicU64::new(0) }
+        Self { ports, settings, holds: AtomicU64::new(0), known: inbox::KnownRuns::default() }
     }
 
     /// What the operator configured.
