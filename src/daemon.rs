@@ -9,6 +9,7 @@ use crate::adapters::artifact::ArtifactStore;
 use crate::adapters::check::CheckRunner;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::forge::local::LocalForge;
+pub use crate::adapters::git::askpass::{VARIABLE as ASKPASS, askpass_entry};
 use crate::adapters::git::control::ControlRepos;
 use crate::adapters::git::program::Git;
 use crate::adapters::git::remote::Remotes;
