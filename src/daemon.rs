@@ -10,11 +10,8 @@ use crate::adapters::check::CheckRunner;
 use crate::adapters::clock::SystemClock;
 use crate::adapters::forge::github::payload::GitHubPayloads;
 use crate::adapters::forge::local::LocalForge;
-<<<<<<< .merge_file_5R9WjU
 use crate::adapters::forge::none::NoHooks;
-=======
 pub use crate::adapters::git::askpass::{VARIABLE as ASKPASS, askpass_entry};
->>>>>>> .merge_file_MdbLmh
 use crate::adapters::git::control::ControlRepos;
 use crate::adapters::git::program::Git;
 use crate::adapters::git::remote::Remotes;
