@@ -116,6 +116,7 @@ impl Wire for Wiring {
             repository_policies: config.policies.repositories.clone(),
             agent: config.agent.value.clone(),
             workspace_root,
+            trailers: config.github.trailers.clone(),
             roles: config.roles.clone(),
             budgets: config.budgets,
             prompts: prompts(config)?,

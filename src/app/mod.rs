@@ -127,6 +127,8 @@ pub struct Settings {
     pub budgets: Budgets,
     /// The templates of prompts.
     pub prompts: prompt::Prompts,
+    /// Lines at the end of every commit's message, such as `Signed-off-by: ...`.
+    pub trailers: Vec<String>,
     /// Where workspaces are made.
     pub workspace_root: PathBuf,
 }

@@ -150,6 +150,14 @@ async fn take_actions(work: &Work<'_>) -> Result<Option<ActionsFound>, AppError>
     }
 }
 
+/// The message with the operator's trailers as its last paragraph, which is where git looks for them (git-interpret-trailers(1)).
+fn with_trailers(message: &str, trailers: &[String]) -> String {
+    match trailers {
+        [] => message.to_owned(),
+        trailers => format!("{}\n\n{}\n", message.trim_end(), trailers.join("\n")),
+    }
+}
+
 fn commit_message(run: &Run) -> String {
     format!("{}\n\nagentpr run {}\n", run.spec.pr_title(), run.id)
 }
@@ -166,7 +174,7 @@ impl crate::app::App {
                 .pushed
                 .as_ref()
                 .map_or_else(|| prepared.base_sha.clone(), |pushed| pushed.sha.clone()),
-            message: message.to_owned(),
+            message: with_trailers(message, &self.settings.trailers),
             last: run.change.clone(),
         };
         Ok(self.ports.workspace.capture(&order).await?)

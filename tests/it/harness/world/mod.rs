@@ -343,6 +343,7 @@ impl World {
             repository_policies: BTreeMap::new(),
             agent: None,
             workspace_root: PathBuf::from("/nowhere"),
+            trailers: Vec::new(),
             roles: BTreeMap::new(),
             budgets: Budgets::default(),
             prompts: Prompts::default(),
