@@ -3,4 +3,17 @@
 //! [`client`] is the one way to the API: it meters itself, remembers limits over processes, and never repeats a write. [`payload`] reads
 //! webhooks.
 
+mod address;
+pub mod answer;
+mod app_token;
+pub mod auth;
+mod breaker;
+pub mod client;
+mod deadline;
+mod etag;
+mod limit;
+mod meter;
 pub mod payload;
+mod remembered;
+mod session;
+mod wire;
