@@ -5,6 +5,7 @@ mod bad_input;
 mod demo;
 mod documents;
 mod gate;
+mod github;
 mod hostile;
 mod hostile_agent;
 mod hostile_order;

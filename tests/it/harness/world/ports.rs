@@ -318,6 +318,9 @@ impl Forge for World {
         expected: Option<&CommitSha>,
     ) -> Result<CommitSha, ForgeError> {
         let mut state = self.lock();
+        if let Some(until) = state.limited {
+            return Err(ForgeError::Limited { until, why: "too many requests".to_owned() });
+        }
         if state.failing_pushes > 0 {
             state.failing_pushes -= 1;
             self.waiting.add_permits(1);
