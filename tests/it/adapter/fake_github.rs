@@ -11,6 +11,9 @@ use crate::harness::github::{FakeGitHub, Reply};
 /// A commit id that no repository has; checks are kept for it all the same.
 const SHA: &str = "1234567890123456789012345678901234567890";
 
+/// Method and body, path (`R` stands for the repository), status, and a place in the answer with what is there.
+type Row = ((&'static str, Option<Value>), String, u16, &'static str, Value);
+
 /// `Owner/Repo` with a fork of alice's that has one more commit on `work`; gives her token and that commit.
 fn forked() -> (FakeGitHub, String, String) {
     let github = FakeGitHub::start();
@@ -46,7 +49,7 @@ fn every_row_of_the_contract_is_answered_in_githubs_shape() {
     let id = github.state()["repositories"]["Owner/Repo"]["id"].clone();
     let post = |body: Value| ("POST", Some(body));
     let get = || ("GET", None);
-    let rows: Vec<((&str, Option<Value>), String, u16, &str, Value)> = vec![
+    let rows: Vec<Row> = vec![
         (get(), "/user".into(), 200, "/login", json!("alice")),
         (get(), "R".into(), 200, "/permissions/admin", json!(true)),
         (get(), format!("/repositories/{id}"), 200, "/full_name", json!("Owner/Repo")),
@@ -257,6 +260,8 @@ fn a_renamed_repository_is_found_by_its_number() {
     let taken = github.call("GET", "/api/v3/repos/Owner/Repo", Some(&token), None);
     assert_eq!(taken.status, 200, "the name is somebody else's now");
     assert_ne!(taken.json()["id"], id);
+    github.act("Owner/Other", "delete", &json!({}));
+    assert_eq!(github.call("GET", &path, Some(&token), None).status, 404);
 }
 
 #[test]

@@ -65,7 +65,7 @@ fn receiver(statuses: &'static [u16]) -> (String, Receiver<Came>) {
 
 fn start() -> (FakeGitHub, String) {
     let github = FakeGitHub::start();
-    let token = github.user("owner");
+    let token = github.user("Owner");
     github.repository(REPOSITORY, &[("a", "1\n")]);
     (github, token)
 }
@@ -187,7 +187,7 @@ fn an_answer_can_be_lost_after_the_effect() {
         {"path_regex": "/user$", "kind": "not_found"}, {"path_regex": "/Repo$", "kind": "redirect"},
     ]));
     let path = format!("/api/v3/repos/{REPOSITORY}/pulls");
-    let mut ask = |head: &str| {
+    let ask = |head: &str| {
         let body = json!({"head": head, "base": "main", "title": "T"});
         let reply = github.send("POST", &path, Some(&token), &[], Some(&body));
         (reply.ok().map(|reply| reply.status), github.pulls(REPOSITORY).len())
