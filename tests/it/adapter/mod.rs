@@ -24,6 +24,7 @@ mod fake_github_faults;
 mod forge;
 mod gate;
 mod gh;
+mod github_payload;
 mod guard;
 mod guard_hostile;
 mod guard_parked;
