@@ -101,7 +101,7 @@ pub(in crate::domain) fn settle(run: &Run) -> Option<Event> {
             None
         }
         Standing::Passed => matches!(run.state, CiWait | Iterating).then(|| ChecksPassed { head_sha }.into()),
-        Standing::Waiting if run.forge.ci(&pushed.sha) == CiStatus::Silent => None,
+        Standing::Waiting if run.ci() == Some(CiStatus::Silent) => None,
         Standing::Waiting => {
             matches!(run.state, ReviewWait | Iterating).then(|| ChecksPending { head_sha }.into())
         }
@@ -110,7 +110,7 @@ pub(in crate::domain) fn settle(run: &Run) -> Option<Event> {
 
 /// A commit of somebody else is nothing to build on: its repair is a person's.
 fn sent_back(run: &Run, body: SentBack) -> Event {
-    if run.forge.accepted_head.is_none() {
+    if run.forge.accepted().is_none() {
         return body.into();
     }
     let message = "the pull request was sent back, and its newest commit is not the run's: repair it by hand";
