@@ -3,6 +3,10 @@
 mod agent;
 mod attempts;
 mod command_policy;
+mod facts;
+mod forge;
+mod forge_gate;
+mod forge_held;
 mod gate;
 mod holding;
 mod ids;
