@@ -117,6 +117,14 @@ fn an_update_over_a_commit_of_somebody_else_is_asked_for() {
     story.person(Command::Resume { target: Some(Iterating) });
     let (_, names) = asks(story.until(NeedsHumanReview), request(2, 2));
     assert_eq!(names, ["attempt.ended", "pr.requested"]);
+    let mut not_accepted = update(AUTO);
+    tell(&mut not_accepted, [ForgeFact::Head(head(0xfe, 1))]);
+    let (_, names) = asks(not_accepted, request(2, 2));
+    assert_eq!(
+        names,
+        ["attempt.ended", "pr.requested"],
+        "nor is one that nobody has accepted yet passed over"
+    );
 }
 
 fn parked(until: u64) -> StepOutcome {
