@@ -4,6 +4,7 @@ mod agents;
 mod config;
 mod doctor;
 mod error;
+mod forge;
 mod output;
 mod pipeline_spec;
 mod plan;
