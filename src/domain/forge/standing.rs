@@ -145,17 +145,13 @@ impl ForgeView {
             return Standing::Moved(foreign);
         }
         // With the commit of somebody else that a person accepted, results count for that.
-        let head = self.accepted_head.as_ref().filter(|accepted| self.is_newest(accepted)).unwrap_or(head);
+        let head = self.judged(head);
         let checks: Vec<String> = self.failed_checks(head).map(CheckFact::shown).collect();
         let reviewers: Vec<String> = self.open_requests(head).map(|review| review.reviewer.clone()).collect();
         if !checks.is_empty() || !reviewers.is_empty() {
             return Standing::SentBack { checks, reviewers };
         }
         if self.ci(head) == CiStatus::Green { Standing::Passed } else { Standing::Waiting }
-    }
-
-    fn is_newest(&self, sha: &CommitSha) -> bool {
-        self.newest_head().is_some_and(|head| head.sha.as_ref() == Some(sha))
     }
 }
 
