@@ -21,7 +21,7 @@ use crate::ports::clock::Clock;
 use crate::ports::forge::{Access, Forge, ForgeError, Observed, OpenedPr, Watched};
 
 /// The name that goes with a token over https, whatever kind the token is of.
-const TOKEN_USER: &str = "x-access-token";
+pub(super) const TOKEN_USER: &str = "x-access-token";
 
 /// Whether a branch goes to a fork.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -12,6 +12,7 @@ pub mod forge;
 mod fork;
 mod head;
 pub mod hooks;
+pub mod keys;
 mod observe;
 pub mod payload;
 mod pull_request;
