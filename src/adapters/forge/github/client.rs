@@ -93,15 +93,13 @@ impl GitHubClient {
     /// A client; nothing is asked yet.
     ///
     /// # Errors
-    /// [`ForgeError::Refused`] for an address that is none, [`ForgeError::Unavailable`] when the folder cannot be made.
+    /// [`ForgeError::Refused`] for an address that is none.
     pub fn new(settings: ClientSettings, clock: Arc<dyn Clock>) -> Result<Self, ForgeError> {
         let address = Address::read(&settings.api_url)?;
         let is_loopback = address.is_loopback();
         let gap = if is_loopback { settings.write_gap } else { settings.write_gap.max(GAP) };
         let time_limit = settings.time_limit.max(SHORTEST);
-        let meter = Meter::new(&settings.state_dir, &address.host(), gap, time_limit).map_err(|err| {
-            ForgeError::Unavailable(format!("`{}` cannot be made: {err}", settings.state_dir.display()))
-        })?;
+        let meter = Meter::new(&settings.state_dir, &address.host(), gap, time_limit);
         Ok(Self(Arc::new(Inner {
             address,
             session: Session::new(settings.login),
