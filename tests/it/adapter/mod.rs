@@ -45,4 +45,4 @@ mod scan;
 mod tree;
 mod verify;
 mod worker;
-mod world;
+pub(crate) mod world;
