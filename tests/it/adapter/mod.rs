@@ -23,6 +23,7 @@ mod forge;
 pub(crate) mod gate;
 mod gh;
 pub(crate) mod github_forge;
+mod github_payload;
 mod guard;
 mod guard_hostile;
 mod guard_parked;
