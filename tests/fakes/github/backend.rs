@@ -122,7 +122,7 @@ fn parsed(output: &[u8]) -> Reply {
         let Some((name, value)) = line.split_once(':') else { continue };
         match name.to_ascii_lowercase().as_str() {
             "status" => {
-                reply.status = value.trim().get(..3).and_then(|code| code.parse().ok()).unwrap_or(500)
+                reply.status = value.trim().get(..3).and_then(|code| code.parse().ok()).unwrap_or(500);
             }
             "content-type" => reply = reply.with("content-type", value.trim()),
             "cache-control" => reply = reply.with("cache-control", value.trim()),

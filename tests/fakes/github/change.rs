@@ -231,6 +231,10 @@ impl World {
         if !pull.is_open {
             return Err(Reply::error(405, "Pull Request is not mergeable"));
         }
+        if pull.is_draft {
+            // Nobody can merge a draft: whoever does has said first that it is ready.
+            self.edit(id, number, by, &json!({"draft": false}))?;
+        }
         let base = self.repositories.get(&id).ok_or_else(Reply::not_found)?;
         let tip = base.tip(&pull.base_branch).ok_or_else(|| field("base"))?.to_owned();
         let message = format!("Merge pull request #{number} from {}\n\n{}", pull.label(), pull.title);

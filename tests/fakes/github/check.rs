@@ -122,7 +122,7 @@ impl Run {
 }
 
 impl Status {
-    pub(crate) fn json(&self, api: &str, creator: Value) -> Value {
+    pub(crate) fn json(&self, api: &str, creator: &Value) -> Value {
         json!({
             "id": self.id, "node_id": format!("SC_{}", self.id), "state": self.state, "context": self.context,
             "description": self.description, "target_url": self.target_url, "creator": creator, "avatar_url": null,

@@ -77,6 +77,24 @@ pub(crate) enum Effect {
     None,
 }
 
+impl Kind {
+    /// The word of the plan.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::ErrorBefore { .. } => "error_before",
+            Self::ErrorAfter { .. } => "error_after",
+            Self::ResetBefore => "reset_before",
+            Self::ResetAfter => "reset_after",
+            Self::Hang { .. } => "hang",
+            Self::Truncate { .. } => "truncate",
+            Self::NotFound => "not_found",
+            Self::RatePrimary { .. } => "rate_primary",
+            Self::RateSecondary { .. } => "rate_secondary",
+            Self::Redirect { .. } => "redirect",
+        }
+    }
+}
+
 fn forbidden() -> u16 {
     403
 }

@@ -130,15 +130,12 @@ pub(crate) fn commit(dir: &Path, commit: &Commit<'_>) -> Result<String, String> 
         "commit refs/heads/{branch}\ncommitter {author} <{author}@users.invalid> {seconds} +0000\ndata {}\n{message}\n",
         message.len()
     );
-    if let Some(parent) = parent {
-        stream += &format!("from {parent}\n");
-    }
-    for (path, text) in *files {
-        stream += &match text {
-            Some(text) => format!("M 100644 inline {path}\ndata {}\n{text}\n", text.len()),
-            None => format!("D {path}\n"),
-        };
-    }
+    let from = parent.map(|parent| format!("from {parent}\n"));
+    stream.extend(from);
+    stream.extend(files.iter().map(|(path, text)| match text {
+        Some(text) => format!("M 100644 inline {path}\ndata {}\n{text}\n", text.len()),
+        None => format!("D {path}\n"),
+    }));
     git(dir, &["fast-import", "--quiet", "--force", "--date-format=raw"], stream.as_bytes())?;
     git(dir, &["rev-parse", &format!("refs/heads/{branch}")], b"")
 }

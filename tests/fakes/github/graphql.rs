@@ -88,7 +88,7 @@ fn shape(world: &World, id: u64, pull: &Pull) -> Value {
         (None, true) => "OPEN",
         (None, false) => "CLOSED",
     };
-    let head = world.repositories.get(&pull.head_repository);
+    let head = world.alive(pull.head_repository);
     let head = head.map(|head| json!({"databaseId": head.id, "nameWithOwner": head.full_name()}));
     let (url, _) = world.page(id, pull.number);
     let merged = pull.merged.as_ref();

@@ -16,6 +16,8 @@ pub(crate) struct Limits {
     pub meters: BTreeMap<String, Meter>,
     /// Requests that came while a limit was in force.
     pub early: Vec<Value>,
+    /// How long after the refusal a request still counts as sent before it: several clients cannot know of each other's.
+    pub grace_ms: i64,
 }
 
 /// Which of the two allowances a request draws from.
@@ -60,7 +62,7 @@ const WINDOW: i64 = 3_600;
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { core: 5_000, graphql: 5_000, meters: BTreeMap::new(), early: Vec::new() }
+        Self { core: 5_000, graphql: 5_000, meters: BTreeMap::new(), early: Vec::new(), grace_ms: 0 }
     }
 }
 
@@ -178,6 +180,9 @@ impl Limits {
     }
 
     fn note(&mut self, target: &str, since_ms: i64, until_ms: i64, now_ms: i64) {
+        if now_ms - since_ms < self.grace_ms {
+            return;
+        }
         self.early.push(
             json!({"request": target, "after_ms": now_ms - since_ms, "early_by_ms": until_ms - now_ms}),
         );

@@ -60,6 +60,7 @@ impl World {
             is_private: plan.is_private,
             is_archived: false,
             is_disabled: false,
+            is_gone: false,
             default_branch: branch.unwrap_or_else(|| "main".to_owned()),
             parent: None,
             looks: 0,
@@ -70,6 +71,7 @@ impl World {
             checks: Checks::default(),
             hooks: Vec::new(),
             created_ms: self.now(),
+            reads: 0,
         };
         self.moved.remove(&Repository::key(owner, name));
         self.repositories.insert(id, repository);
@@ -79,7 +81,7 @@ impl World {
     /// Makes a fork for `owner`, or finds the one there is. It is not to be seen before [`World::fork_looks`] looks.
     pub(crate) fn fork(&mut self, of: u64, owner: &str, is_default_only: bool) -> Result<u64, String> {
         let root = self.root(of);
-        let theirs = |one: &&Repository| one.owner.eq_ignore_ascii_case(owner);
+        let theirs = |one: &&Repository| !one.is_gone && one.owner.eq_ignore_ascii_case(owner);
         let mut known = self.repositories.values().filter(theirs);
         if let Some(known) = known.find(|one| self.root(one.id) == root) {
             return Ok(known.id);
@@ -110,6 +112,7 @@ impl World {
             is_private,
             is_archived: false,
             is_disabled: false,
+            is_gone: false,
             default_branch: branch,
             parent: Some(of),
             looks: self.fork_looks,
@@ -120,6 +123,7 @@ impl World {
             checks: Checks::default(),
             hooks: Vec::new(),
             created_ms: self.now(),
+            reads: 0,
         };
         self.repositories.insert(id, fork);
         Ok(id)
@@ -157,9 +161,13 @@ impl World {
         self.emit(id, "repository", Some(action), by, json!({}));
     }
 
-    /// Takes a repository away. Its hooks cannot hear of it any more: they are gone with it.
-    pub(crate) fn delete(&mut self, id: u64) {
-        self.repositories.remove(&id);
+    /// Takes a repository away; its hooks hear of that as their last.
+    pub(crate) fn delete(&mut self, id: u64, by: &str) {
+        self.emit(id, "repository", Some("deleted"), by, json!({}));
+        if let Some(repository) = self.repositories.get_mut(&id) {
+            repository.is_gone = true;
+            repository.refs.clear();
+        }
     }
 
     /// Makes a commit on a branch by somebody and lets everything follow it. Gives the commit.

@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use crate::git;
 use crate::world::World;
 
+/// Thousands of loose refs would make every read slow.
+const PACKED_AFTER: u32 = 200;
+
 /// No commit, as events write it.
 const NONE: &str = "0000000000000000000000000000000000000000";
 
@@ -13,6 +16,11 @@ impl World {
     pub(crate) fn look(&mut self, id: u64, by: &str) {
         let Some(repository) = self.repositories.get_mut(&id) else { return };
         let Ok(refs) = git::refs(&repository.dir) else { return };
+        repository.reads += 1;
+        if repository.reads >= PACKED_AFTER {
+            repository.reads = 0;
+            let _packed = git::git(&repository.dir, &["pack-refs", "--all"], b"");
+        }
         let before = std::mem::replace(&mut repository.refs, refs.clone());
         let mut names: Vec<&String> = before.keys().chain(refs.keys()).collect();
         names.sort();

@@ -156,7 +156,7 @@ impl World {
         repository.checks.statuses.push(status.clone());
         let (name, number) = (repository.full_name(), status.id);
         let branches = place.branch.map(|name| json!([{"name": name, "commit": {"sha": sha}}]));
-        let mut body = status.json(&place.api, self.user_json(&status.creator));
+        let mut body = status.json(&place.api, &self.user_json(&status.creator));
         body["sha"] = json!(sha);
         body["name"] = json!(name);
         body["commit"] = json!({"sha": sha});

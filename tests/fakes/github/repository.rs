@@ -20,6 +20,8 @@ pub(crate) struct Repository {
     pub is_private: bool,
     pub is_archived: bool,
     pub is_disabled: bool,
+    /// Deleted: nobody finds it any more, but its hooks hear of that.
+    pub is_gone: bool,
     pub default_branch: String,
     pub parent: Option<u64>,
     /// How many more looks find nothing: a fork is made asynchronously.
@@ -33,6 +35,8 @@ pub(crate) struct Repository {
     pub checks: Checks,
     pub hooks: Vec<Hook>,
     pub created_ms: i64,
+    /// How often its refs were read since they were packed.
+    pub reads: u32,
 }
 
 impl Repository {

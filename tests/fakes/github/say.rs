@@ -68,7 +68,7 @@ impl World {
         let (page, api) = self.page(id, number);
         let api = format!("{api}/pulls/{number}");
         let association = association(self, id, &review.by);
-        let mut shape = review.json(self.user_json(&review.by), &api, &page, association);
+        let mut shape = review.json(&self.user_json(&review.by), &api, &page, association);
         shape["state"] = json!(review.state.to_lowercase());
         let body = json!({"review": shape, "pull_request": pull.line(self, id)});
         self.emit(id, "pull_request_review", Some(action), actor.unwrap_or(&review.by), body);
@@ -81,7 +81,7 @@ impl World {
         let association = text(wish, "association").unwrap_or_else(|| association(self, id, &by).to_owned());
         let comment = Comment { id: self.id(), by, body, association, at_ms: self.now() };
         let (page, api) = self.page(id, number);
-        let shape = comment.json(self.user_json(&comment.by), &api, &page, number);
+        let shape = comment.json(&self.user_json(&comment.by), &api, &page, number);
         let by = comment.by.clone();
         let pull = self.pull_mut(id, number)?;
         pull.comments.push(comment);
@@ -112,7 +112,7 @@ impl World {
         };
         let remark = Remark { id: self.id(), ..remark };
         let (page, api) = self.page(id, number);
-        let shape = remark.json(self.user_json(&remark.by), &api, &page, number);
+        let shape = remark.json(&self.user_json(&remark.by), &api, &page, number);
         let (number_of, by) = (remark.id, remark.by.clone());
         self.pull_mut(id, number)?.remarks.push(remark);
         let body = json!({"comment": shape, "pull_request": self.pull(id, number)?.line(self, id)});

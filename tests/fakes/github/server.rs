@@ -78,11 +78,12 @@ async fn answer(shared: &Arc<Shared>, ask: Ask) -> Option<Reply> {
     }
     let credential = Credential::of(&ask);
     let token = digest(&credential.text);
-    if let Some(name) = ask.path.strip_prefix("/_blob/") {
-        return Some(blob(&mut shared.lock(), &ask, &credential, name));
-    }
     let resource = if ask.path == "/api/graphql" { Resource::Graphql } else { Resource::Core };
     let is_api = ask.path.starts_with("/api/");
+    if is_api && ask.header("user-agent").is_none() {
+        let words = "Request forbidden by administrative rules. Please make sure your request has a User-Agent header";
+        return Some(Reply::error(403, words));
+    }
     let is_metered = is_api && ask.path != "/api/v3/rate_limit";
     let place;
     let kind = {
@@ -98,7 +99,7 @@ async fn answer(shared: &Arc<Shared>, ask: Ask) -> Option<Reply> {
         }
         world.faults.pick(&ask)
     };
-    let name = kind.as_ref().map(|kind| format!("{kind:?}"));
+    let name = kind.as_ref().map(Kind::name);
     let ask = Arc::new(ask);
     let effect = || effect(shared, Arc::clone(&ask), credential.clone());
     let reply = match kind {
@@ -131,7 +132,7 @@ async fn answer(shared: &Arc<Shared>, ask: Ask) -> Option<Reply> {
         Some(Kind::Redirect { location }) => Some(redirect(&shared.lock(), &ask, location)),
     };
     let mut world = shared.lock();
-    world.log.end(place, reply.as_ref().map(|reply| reply.status), name.as_deref());
+    world.log.end(place, reply.as_ref().map(|reply| reply.status), name);
     let now = world.now();
     match reply {
         Some(reply) if is_api => {
@@ -166,6 +167,9 @@ async fn hang<F: Future<Output = Reply>>(ms: u64, when: Effect, effect: impl Fn(
 
 /// Does what a request asks for.
 async fn effect(shared: &Arc<Shared>, ask: Arc<Ask>, credential: Credential) -> Reply {
+    if let Some(name) = ask.path.strip_prefix("/_blob/") {
+        return blob(&shared.lock(), &ask, name);
+    }
     if !ask.path.starts_with("/api/") {
         return git(shared, &ask, &credential).await;
     }
@@ -199,19 +203,15 @@ async fn git(shared: &Arc<Shared>, ask: &Ask, credential: &Credential) -> Reply 
 }
 
 /// The log of a job at the store, which is a stranger to the API and refuses its tokens.
-fn blob(world: &mut World, ask: &Ask, credential: &Credential, name: &str) -> Reply {
-    let now = world.now();
-    let place = world.log.begin(ask, credential.kind, &digest(&credential.text), now);
-    let reply = match world.blobs.get(name) {
+fn blob(world: &World, ask: &Ask, name: &str) -> Reply {
+    match world.blobs.get(name) {
         _ if ask.header("authorization").is_some() => {
-            let words = b"Only one auth mechanism allowed; only the query is authenticated here.".to_vec();
+            let words = b"Only one way to authenticate is allowed, and the query is one.".to_vec();
             Reply::bytes(400, "application/xml", words)
         }
         Some(log) => Reply::bytes(200, "text/plain; charset=utf-8", log.clone().into_bytes()),
         None => Reply::bytes(404, "application/xml", b"BlobNotFound".to_vec()),
-    };
-    world.log.end(place, Some(reply.status), None);
-    reply
+    }
 }
 
 /// Adds the headers that every answer of the API has.

@@ -42,7 +42,7 @@ pub(crate) struct Remark {
 
 impl Review {
     /// `page` is the web address of the pull request.
-    pub(crate) fn json(&self, user: Value, api: &str, page: &str, association: &str) -> Value {
+    pub(crate) fn json(&self, user: &Value, api: &str, page: &str, association: &str) -> Value {
         json!({
             "id": self.id, "node_id": format!("PRR_{}", self.id), "user": user, "body": self.body,
             "state": self.state, "commit_id": self.sha, "submitted_at": stamp(self.at_ms),
@@ -54,7 +54,7 @@ impl Review {
 
 impl Comment {
     /// `api` is the repository's address in the API.
-    pub(crate) fn json(&self, user: Value, api: &str, page: &str, number: u64) -> Value {
+    pub(crate) fn json(&self, user: &Value, api: &str, page: &str, number: u64) -> Value {
         json!({
             "id": self.id, "node_id": format!("IC_{}", self.id), "user": user, "body": self.body,
             "url": format!("{api}/issues/comments/{}", self.id),
@@ -66,7 +66,7 @@ impl Comment {
 }
 
 impl Remark {
-    pub(crate) fn json(&self, user: Value, api: &str, page: &str, number: u64) -> Value {
+    pub(crate) fn json(&self, user: &Value, api: &str, page: &str, number: u64) -> Value {
         json!({
             "id": self.id, "node_id": format!("PRRC_{}", self.id), "user": user, "body": self.body,
             "path": self.path, "line": self.line, "commit_id": self.sha, "original_commit_id": self.sha,

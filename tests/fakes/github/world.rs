@@ -130,16 +130,21 @@ impl World {
     pub(crate) fn find(&self, owner: &str, name: &str) -> Found {
         let key = Repository::key(owner, name);
         let mut all = self.repositories.values();
-        let here = all.find(|repository| Repository::key(&repository.owner, &repository.name) == key);
+        let here = all.find(|own| !own.is_gone && Repository::key(&own.owner, &own.name) == key);
         match (here, self.moved.get(&key)) {
             (Some(repository), _) => Found::Here(repository.id),
-            (None, Some(&id)) if self.repositories.contains_key(&id) => Found::Moved(id),
+            (None, Some(&id)) if self.alive(id).is_some() => Found::Moved(id),
             (None, _) => Found::Nowhere,
         }
     }
 
+    /// A repository that was not deleted.
+    pub(crate) fn alive(&self, id: u64) -> Option<&Repository> {
+        self.repositories.get(&id).filter(|repository| !repository.is_gone)
+    }
+
     pub(crate) fn repository_json(&self, id: u64, who: Option<&Who>) -> Value {
-        let Some(repository) = self.repositories.get(&id) else { return Value::Null };
+        let Some(repository) = self.alive(id) else { return Value::Null };
         let nobody = User { login: repository.owner.clone(), id: 0, kind: "User".to_owned() };
         let owner = self.users.get(&repository.owner.to_lowercase()).unwrap_or(&nobody);
         repository.json(owner, &self.origin, who)

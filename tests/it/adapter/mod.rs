@@ -19,6 +19,8 @@ mod capture;
 mod check;
 mod conformance;
 mod environment;
+mod fake_github;
+mod fake_github_faults;
 mod forge;
 pub(crate) mod gate;
 mod gh;

@@ -193,14 +193,13 @@ impl FakeGitHub {
         body: Option<&Value>,
     ) -> std::io::Result<Reply> {
         let body = body.map(Value::to_string).unwrap_or_default();
-        let mut head = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n", self.address);
-        if let Some(token) = token {
-            head += &format!("authorization: Bearer {token}\r\n");
-        }
-        for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
-        }
-        head += &format!("content-length: {}\r\n\r\n", body.len());
+        let mut head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\nuser-agent: test\r\n",
+            self.address
+        );
+        head.extend(token.map(|token| format!("authorization: Bearer {token}\r\n")));
+        head.extend(headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")));
+        head.extend([format!("content-length: {}\r\n\r\n", body.len())]);
         let mut socket = TcpStream::connect(&self.address)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.write_all(head.as_bytes())?;

@@ -85,7 +85,7 @@ pub(super) fn route(world: &mut World, id: u64, rest: &[&str], body: &Value) -> 
             Ok(done())
         }
         ["delete"] => {
-            world.delete(id);
+            world.delete(id, &by);
             Ok(done())
         }
         _ => Err(Reply::not_found()),

@@ -30,7 +30,7 @@
 //! | `POST repos/O/R/disable`, `…/delete` | | |
 //! | `POST forks` | `looks`: how many looks at a new fork find nothing | |
 //! | `POST clock` | `now_ms`; `null` lets it run again | |
-//! | `POST limits` | `core?`, `graphql?`: what an hour allows; with `token`: `resource?`, `remaining`, `reset_in?` | |
+//! | `POST limits` | `core?`, `graphql?`: what an hour allows; `grace_ms?`: how soon after a refusal a request is no early one; with `token`: `resource?`, `remaining`, `reset_in?` | |
 //! | `POST faults` | the plan, a list of `{method?, path_regex?, times?, probability?, seed?, kind, …}` | |
 //! | `DELETE faults` | ends the plan | |
 //! | `GET requests`, `DELETE requests` | | the log |

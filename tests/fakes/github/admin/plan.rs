@@ -54,6 +54,9 @@ fn limits(world: &mut World, body: &Value) {
     if let Some(graphql) = body["graphql"].as_u64() {
         world.limits.graphql = graphql;
     }
+    if let Some(grace_ms) = body["grace_ms"].as_i64() {
+        world.limits.grace_ms = grace_ms;
+    }
     if let (Some(token), Some(left)) = (body["token"].as_str(), body["remaining"].as_u64()) {
         let resource = if body["resource"] == "graphql" { Resource::Graphql } else { Resource::Core };
         let (reset_in, now) = (body["reset_in"].as_i64().unwrap_or(3_600), world.now());

@@ -7,8 +7,12 @@ use crate::world::World;
 
 /// `early`, `writes`, `repositories` by full name, and what hooks still wait for.
 pub(super) fn json(world: &World) -> Value {
-    let repositories: Map<String, Value> =
-        world.repositories.values().map(|own| (own.full_name(), repository(world, own))).collect();
+    let repositories: Map<String, Value> = world
+        .repositories
+        .values()
+        .filter(|own| !own.is_gone)
+        .map(|own| (own.full_name(), repository(own)))
+        .collect();
     let gaps: Map<String, Value> = world
         .limits
         .meters
@@ -24,8 +28,7 @@ pub(super) fn json(world: &World) -> Value {
     })
 }
 
-fn repository(world: &World, own: &Repository) -> Value {
-    let id = own.id;
+fn repository(own: &Repository) -> Value {
     let pulls: Vec<Value> = own
         .pulls
         .values()
@@ -40,15 +43,16 @@ fn repository(world: &World, own: &Repository) -> Value {
                 .iter()
                 .map(|comment| json!({"id": comment.id, "by": comment.by, "body": comment.body}))
                 .collect();
-            let mut shape = pull.json(world, id);
-            // Only what tests compare: the rest is long and says the same.
-            shape["head"] = json!({"label": pull.label(), "sha": pull.head_sha, "ref": pull.head_branch});
-            shape["base"] = json!({"ref": pull.base_branch, "sha": pull.base_sha});
-            shape["user"] = json!(pull.author);
-            shape["reviews"] = json!(reviews);
-            shape["comments"] = json!(comments);
-            shape["labels"] = json!(pull.labels);
-            shape
+            let merged = pull.merged.as_ref();
+            json!({
+                "number": pull.number, "node_id": pull.node(), "title": pull.title, "body": pull.body,
+                "state": pull.state(), "draft": pull.is_draft, "merged": merged.is_some(),
+                "merged_by": merged.map(|merged| merged.by.as_str()),
+                "merge_commit_sha": merged.map(|merged| merged.commit.as_str()), "user": pull.author,
+                "head": {"label": pull.label(), "sha": pull.head_sha, "ref": pull.head_branch},
+                "base": {"ref": pull.base_branch, "sha": pull.base_sha}, "labels": pull.labels,
+                "reviews": reviews, "comments": comments,
+            })
         })
         .collect();
     let hooks: Vec<Value> = own
@@ -60,7 +64,7 @@ fn repository(world: &World, own: &Repository) -> Value {
         })
         .collect();
     json!({
-        "id": id, "dir": own.dir, "private": own.is_private, "archived": own.is_archived,
+        "id": own.id, "dir": own.dir, "private": own.is_private, "archived": own.is_archived,
         "fork_of": own.parent, "default_branch": own.default_branch, "refs": own.refs, "pulls": pulls,
         "hooks": hooks,
     })

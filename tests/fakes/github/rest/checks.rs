@@ -29,7 +29,7 @@ pub(super) fn route(world: &mut World, scene: &Scene<'_>, rest: &[&str]) -> Answ
             let api = world.url(repository);
             let all = checks.latest_statuses(&sha);
             let all: Vec<Value> =
-                all.into_iter().map(|status| status.json(&api, world.user_json(&status.creator))).collect();
+                all.into_iter().map(|status| status.json(&api, &world.user_json(&status.creator))).collect();
             let total = all.len();
             let (shown, links) = page::cut(world, scene.ask, all);
             let body = json!({"state": checks.combined(&sha), "statuses": shown, "sha": sha, "total_count": total,

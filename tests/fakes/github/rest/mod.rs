@@ -99,7 +99,7 @@ pub(crate) fn moved(method: &str, to: &str) -> Reply {
 fn within(world: &mut World, ask: &Ask, who: &Who, id: u64, rest: &[&str]) -> Answer {
     let repository = world.repositories.get_mut(&id).ok_or_else(Reply::not_found)?;
     let level = repository.level(Some(who));
-    if level == Level::None {
+    if level == Level::None || repository.is_gone {
         return Err(Reply::not_found());
     }
     if repository.looks > 0 {

@@ -33,7 +33,7 @@ pub(super) fn route(world: &mut World, scene: &Scene<'_>, rest: &[&str]) -> Answ
             let api = format!("{api}/pulls/{number}");
             let shape = |review: &crate::talk::Review| {
                 let association = association(world, scene.id, &review.by);
-                review.json(world.user_json(&review.by), &api, &page, association)
+                review.json(&world.user_json(&review.by), &api, &page, association)
             };
             Ok(page::list(world, scene.ask, pull.reviews.iter().map(shape).collect()))
         }
@@ -43,7 +43,7 @@ pub(super) fn route(world: &mut World, scene: &Scene<'_>, rest: &[&str]) -> Answ
             let pull = world.pull(scene.id, number)?;
             let all = pull.remarks.iter();
             let all =
-                all.map(|remark| remark.json(world.user_json(&remark.by), &api, &page, number)).collect();
+                all.map(|remark| remark.json(&world.user_json(&remark.by), &api, &page, number)).collect();
             Ok(page::list(world, scene.ask, all))
         }
         ("GET", ["issues", number, "comments"]) => {
@@ -52,7 +52,7 @@ pub(super) fn route(world: &mut World, scene: &Scene<'_>, rest: &[&str]) -> Answ
             let pull = world.pull(scene.id, number)?;
             let all = pull.comments.iter();
             let all =
-                all.map(|comment| comment.json(world.user_json(&comment.by), &api, &page, number)).collect();
+                all.map(|comment| comment.json(&world.user_json(&comment.by), &api, &page, number)).collect();
             Ok(page::list(world, scene.ask, all))
         }
         ("POST", ["issues", number, "comments"]) => {
