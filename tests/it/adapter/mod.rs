@@ -20,6 +20,7 @@ mod conformance;
 mod environment;
 mod forge;
 mod gate;
+mod github_client;
 mod guard;
 mod guard_hostile;
 mod guard_parked;
