@@ -24,6 +24,7 @@ mod fake_github_faults;
 mod forge;
 pub(crate) mod gate;
 mod gh;
+mod github_client;
 pub(crate) mod github_forge;
 mod github_payload;
 mod guard;

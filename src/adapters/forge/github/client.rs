@@ -341,15 +341,27 @@ impl GitHubClient {
     async fn once(&self, call: Call, scope: Scope, purpose: Purpose) -> Result<Said, ForgeError> {
         let Inner { session, meter, wire, clock, .. } = &*self.0;
         let bearer = call.bearer.clone();
+        if bearer.as_ref().is_some_and(|bearer| !bearer.is_header()) {
+            return Err(ForgeError::Denied(
+                "the token for GitHub has characters that no token has".to_owned(),
+            ));
+        }
         let login = bearer.as_ref().map(|bearer| session.name(bearer)).unwrap_or_default();
         let is_log = call.last.is_some();
         let turn = meter.turn(&login, scope, purpose, &**clock).await?;
         let unavailable = |why: String| {
-            let why = bearer.as_ref().map_or(why.clone(), |bearer| why.replace(bearer.reveal(), "***"));
+            let why = bearer.as_ref().map_or_else(|| why.clone(), |bearer| bearer.mask(&why));
             ForgeError::Unavailable(format!("GitHub at `{}`: {why}", self.0.address.host()))
         };
         let reply = match wire.send(call).await {
-            Ok(reply) => reply,
+            Ok(reply) if reply.status < 400 => reply,
+            // Whoever repeats what was sent to it gets no token into our words.
+            Ok(reply) => match &bearer {
+                Some(bearer) => {
+                    Reply { body: bearer.mask(&String::from_utf8_lossy(&reply.body)).into_bytes(), ..reply }
+                }
+                None => reply,
+            },
             Err(why) => {
                 turn.end(Course::Failed(Told::default()), &**clock).await?;
                 return Err(unavailable(why));
