@@ -14,6 +14,7 @@ mod iteration;
 mod layout;
 mod leak;
 mod neighbours;
+mod pr_openings;
 mod quick_start;
 mod terminal;
 mod unattended;

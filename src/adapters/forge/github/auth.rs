@@ -19,6 +19,16 @@ impl Secret {
     pub fn reveal(&self) -> &str {
         &self.0
     }
+
+    /// Says whether it can stand in a header: visible characters, and some.
+    pub(super) fn is_header(&self) -> bool {
+        !self.0.is_empty() && self.0.bytes().all(|byte| byte.is_ascii_graphic())
+    }
+
+    /// A text without it.
+    pub(super) fn mask(&self, text: &str) -> String {
+        if self.0.is_empty() { text.to_owned() } else { text.replace(&*self.0, "***") }
+    }
 }
 
 impl fmt::Debug for Secret {

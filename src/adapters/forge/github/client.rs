@@ -93,15 +93,13 @@ impl GitHubClient {
     /// A client; nothing is asked yet.
     ///
     /// # Errors
-    /// [`ForgeError::Refused`] for an address that is none, [`ForgeError::Unavailable`] when the folder cannot be made.
+    /// [`ForgeError::Refused`] for an address that is none.
     pub fn new(settings: ClientSettings, clock: Arc<dyn Clock>) -> Result<Self, ForgeError> {
         let address = Address::read(&settings.api_url)?;
         let is_loopback = address.is_loopback();
         let gap = if is_loopback { settings.write_gap } else { settings.write_gap.max(GAP) };
         let time_limit = settings.time_limit.max(SHORTEST);
-        let meter = Meter::new(&settings.state_dir, &address.host(), gap, time_limit).map_err(|err| {
-            ForgeError::Unavailable(format!("`{}` cannot be made: {err}", settings.state_dir.display()))
-        })?;
+        let meter = Meter::new(&settings.state_dir, &address.host(), gap, time_limit);
         Ok(Self(Arc::new(Inner {
             address,
             session: Session::new(settings.login),
@@ -343,15 +341,27 @@ impl GitHubClient {
     async fn once(&self, call: Call, scope: Scope, purpose: Purpose) -> Result<Said, ForgeError> {
         let Inner { session, meter, wire, clock, .. } = &*self.0;
         let bearer = call.bearer.clone();
+        if bearer.as_ref().is_some_and(|bearer| !bearer.is_header()) {
+            return Err(ForgeError::Denied(
+                "the token for GitHub has characters that no token has".to_owned(),
+            ));
+        }
         let login = bearer.as_ref().map(|bearer| session.name(bearer)).unwrap_or_default();
         let is_log = call.last.is_some();
         let turn = meter.turn(&login, scope, purpose, &**clock).await?;
         let unavailable = |why: String| {
-            let why = bearer.as_ref().map_or(why.clone(), |bearer| why.replace(bearer.reveal(), "***"));
+            let why = bearer.as_ref().map_or_else(|| why.clone(), |bearer| bearer.mask(&why));
             ForgeError::Unavailable(format!("GitHub at `{}`: {why}", self.0.address.host()))
         };
         let reply = match wire.send(call).await {
-            Ok(reply) => reply,
+            Ok(reply) if reply.status < 400 => reply,
+            // Whoever repeats what was sent to it gets no token into our words.
+            Ok(reply) => match &bearer {
+                Some(bearer) => {
+                    Reply { body: bearer.mask(&String::from_utf8_lossy(&reply.body)).into_bytes(), ..reply }
+                }
+                None => reply,
+            },
             Err(why) => {
                 turn.end(Course::Failed(Told::default()), &**clock).await?;
                 return Err(unavailable(why));

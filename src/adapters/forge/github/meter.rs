@@ -80,20 +80,17 @@ struct Locks {
 }
 
 impl Meter {
-    /// A meter of `host`, which is good for a file's name, with its files in `folder`. A turn takes `longest` at most.
-    ///
-    /// # Errors
-    /// What the file system says when the folder cannot be made.
-    pub(super) fn new(folder: &Path, host: &str, gap: Duration, longest: Duration) -> io::Result<Self> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        Ok(Self {
+    /// A meter of `host`, which is good for a file's name, with its files in `folder`, which is made when it is needed. A turn takes
+    /// `longest` at most.
+    pub(super) fn new(folder: &Path, host: &str, gap: Duration, longest: Duration) -> Self {
+        Self {
             folder: folder.to_owned(),
             host: host.to_owned(),
             gap,
             longest,
             turn: Arc::default(),
             write: Arc::default(),
-        })
+        }
     }
 
     /// Waits for a turn of `login` at `scope`.
@@ -162,6 +159,8 @@ impl Meter {
     /// Waits for a lock: in this process first, where it is fair, then among processes.
     async fn lock<T>(&self, mutex: &Arc<Mutex<T>>, name: &str) -> io::Result<(OwnedMutexGuard<T>, File)> {
         let guard = Arc::clone(mutex).lock_owned().await;
+        // Made here and not with the meter: a command that asks nothing leaves nothing.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         let path = self.folder.join(format!("{}.{name}", self.host));
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
         let (mut pause, longest) = PAUSE;
