@@ -11,6 +11,7 @@ use crate::adapters::clock::SystemClock;
 use crate::adapters::forge::github::payload::GitHubPayloads;
 use crate::adapters::forge::local::LocalForge;
 use crate::adapters::forge::none::NoHooks;
+pub use crate::adapters::git::askpass::{VARIABLE as ASKPASS, askpass_entry};
 use crate::adapters::git::control::ControlRepos;
 use crate::adapters::git::program::Git;
 use crate::adapters::git::remote::Remotes;

@@ -8,10 +8,12 @@ use serde::Deserialize;
 use super::ConfigError;
 use super::agents::FileAgent;
 use super::budget::FileBudgets;
+use super::github::{FileGitHub, ForgeChoice};
 use super::layer::Origin;
 use super::policy::FilePolicy;
 use super::prices::FilePrice;
 use super::roles::FileChoice;
+use super::webhook::FileWebhook;
 use crate::domain::agent::role::Role;
 use crate::domain::spec::Limits;
 
@@ -24,6 +26,7 @@ pub(super) struct FileSettings {
     pub(super) workspace_root: Option<PathBuf>,
     pub(super) integration_root: Option<PathBuf>,
     pub(super) forge_root: Option<PathBuf>,
+    pub(super) forge: Option<ForgeChoice>,
     pub(super) branch_prefix: Option<String>,
     pub(super) commit_name: Option<String>,
     pub(super) commit_email: Option<String>,
@@ -39,6 +42,8 @@ pub(super) struct FileSettings {
     pub(super) roles: BTreeMap<Role, FileChoice>,
     pub(super) prices: BTreeMap<String, FilePrice>,
     pub(super) budget: FileBudgets,
+    pub(super) github: FileGitHub,
+    pub(super) webhook: FileWebhook,
 }
 
 /// The table `[limits]`: what is left out keeps its default.

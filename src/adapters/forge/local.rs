@@ -141,7 +141,7 @@ impl Link<'_> {
 
     /// Object id and name of the refs that match.
     fn refs(&self, patterns: &[String]) -> Result<Vec<(String, String)>, ForgeError> {
-        let mut call = self.git().question().run(["ls-remote", "--"]).arg(self.remote.address());
+        let mut call = self.git().question().run(["ls-remote", "--"]).to(&self.remote);
         for pattern in patterns {
             call = call.arg(pattern);
         }
@@ -184,7 +184,7 @@ impl Link<'_> {
             .run(["push", "--quiet", "--no-verify", "--porcelain"])
             .arg(lease)
             .arg("--")
-            .arg(self.remote.address())
+            .to(&self.remote)
             .arg(format!("{sha}:{name}"))
             .answer()
             .map_err(|err| ForgeError::Unavailable(err.to_string()))?;
@@ -200,8 +200,7 @@ impl Link<'_> {
     }
 
     fn refuse_shared_branch(&self, spec: &RunSpec, branch: &BranchName) -> Result<(), ForgeError> {
-        let call =
-            self.git().question().run(["ls-remote", "--symref", "--"]).arg(self.remote.address()).arg("HEAD");
+        let call = self.git().question().run(["ls-remote", "--symref", "--"]).to(&self.remote).arg("HEAD");
         let text = call.text().map_err(|err| self.unreachable(&err))?;
         let default =
             text.lines().find_map(|line| line.strip_prefix("ref: refs/heads/")?.strip_suffix("\tHEAD"));
@@ -297,7 +296,7 @@ impl Link<'_> {
             .arg(format!("--force-with-lease={pull}:{pull_was}"))
             .arg(format!("--force-with-lease={head}:{head_was}"))
             .arg("--")
-            .arg(self.remote.address())
+            .to(&self.remote)
             .arg(format!("{blob}:{pull}"))
             .arg(format!("{}:{head}", document.head.sha))
             .answer()
@@ -343,7 +342,7 @@ impl Link<'_> {
                     "--no-write-fetch-head",
                     "--",
                 ]);
-                call.arg(self.remote.address()).arg(name).output().map_err(|err| self.unreachable(&err))?;
+                call.to(&self.remote).arg(name).output().map_err(|err| self.unreachable(&err))?;
                 read().map_err(|err| self.unreachable(&err))?
             }
         };

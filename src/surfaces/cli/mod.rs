@@ -162,6 +162,9 @@ struct Globals {
     /// The settings file [variable: AGENTPR_CONFIG]
     #[arg(long, global = true, value_name = "PATH")]
     config: Option<PathBuf>,
+    /// A file with the token for GitHub, which only its owner can read [variable: AGENTPR_GITHUB_TOKEN_FILE]
+    #[arg(long, global = true, value_name = "PATH")]
+    github_token_file: Option<PathBuf>,
     /// Do not look for programs and directories first
     #[arg(long, global = true)]
     skip_doctor: bool,
@@ -181,6 +184,7 @@ impl Globals {
             db: self.db.clone(),
             workspace_root: self.workspace_root.clone(),
             integration_root: self.integration_root.clone(),
+            github_token_file: self.github_token_file.clone(),
         }
     }
 }

@@ -14,6 +14,7 @@ mod agent_opencode_signals;
 mod agent_opencode_world;
 mod agent_stage;
 mod agent_transcript;
+mod askpass;
 mod capture;
 mod check;
 mod conformance;

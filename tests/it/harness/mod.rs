@@ -3,6 +3,7 @@
 pub(crate) mod agents;
 pub(crate) mod faulty;
 pub(crate) mod git;
+pub(crate) mod git_http;
 mod machine;
 pub(crate) mod model;
 pub(crate) mod opencode;
