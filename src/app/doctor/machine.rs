@@ -130,7 +130,8 @@ impl<'a> Look<'a> {
     }
 
     pub(super) fn variable(&mut self, name: &str) {
-        self.report.add(if self.app.ports.probe.is_set(name) {
+        let probe = &self.app.ports.probe;
+        self.report.add(if probe.is_set(name) || probe.is_set(&format!("{name}_FILE")) {
             Finding::good(format!("env.{name}"), "set")
         } else {
             Finding::bad(

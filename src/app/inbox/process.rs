@@ -32,7 +32,7 @@ pub(super) const MOST_TRIES: u32 = 12;
 
 /// What one try works with.
 struct Try<'a> {
-    incoming: &'a Incoming,
+    incoming: &'a Incoming<'a>,
     digest: Digest,
     now: Timestamp,
     /// What is known of it already.
@@ -44,9 +44,9 @@ impl App {
     ///
     /// What is answered with [`Received::Kept`] is durable: the delivery, every event that follows from it and the mark that it was
     /// processed are there together, or none of them is.
-    pub fn receive(&self, incoming: &Incoming) -> Received {
+    pub fn receive(&self, incoming: &Incoming<'_>) -> Received {
         let now = self.ports.clock.now().wall;
-        let digest = match Digest::new(hex::encode(Sha256::digest(&incoming.body))) {
+        let digest = match Digest::new(hex::encode(Sha256::digest(incoming.body))) {
             Ok(digest) => digest,
             Err(err) => return Received::Unavailable(err.to_string()),
         };
@@ -80,11 +80,11 @@ impl App {
         let body = self.ports.inbox.body(GITHUB, id)?;
         let body =
             body.ok_or_else(|| AppError::Invalid(format!("the bytes of delivery `{id}` were not kept")))?;
-        Ok(self.again(known, body))
+        Ok(self.again(known, &body))
     }
 
     /// Works on a delivery that is kept, once more.
-    pub(super) fn again(&self, known: DeliveryRow, body: Vec<u8>) -> Received {
+    pub(super) fn again(&self, known: DeliveryRow, body: &[u8]) -> Received {
         let (id, event) = (known.id.clone(), known.event.clone());
         let incoming = Incoming { id, origin: known.origin, event, hook: known.hook, body };
         let digest = known.digest.clone();
@@ -94,9 +94,9 @@ impl App {
 
     fn work_on(&self, attempt: &Try<'_>) -> Received {
         let incoming = attempt.incoming;
-        let reading = match self.ports.payloads.read(&incoming.event, &incoming.body) {
+        let reading = match self.ports.payloads.read(&incoming.event, incoming.body) {
             Ok(reading) => reading,
-            Err(misfit) => return Received::Malformed(misfit.to_string()),
+            Err(misfit) => return Received::Malformed(misfit),
         };
         match self.process(attempt, reading) {
             Ok(received) => received,
@@ -144,7 +144,7 @@ impl App {
         self.keep(attempt, DeliveryStatus::Replayed, &detail)
     }
 
-    fn other_body(&self, incoming: &Incoming, now: Timestamp) -> Received {
+    fn other_body(&self, incoming: &Incoming<'_>, now: Timestamp) -> Received {
         let incident = Incident {
             at: now,
             kind: "other_body".to_owned(),
@@ -311,7 +311,7 @@ fn row_of(
         hook: incoming.hook,
         digest: attempt.digest.clone(),
         // What concerns nothing here is not kept: its name and digest are enough to know it again.
-        body: (status != DeliveryStatus::Ignored).then(|| incoming.body.clone()),
+        body: (status != DeliveryStatus::Ignored).then(|| incoming.body.to_vec()),
         received_at: attempt.before.as_ref().map_or(attempt.now, |before| before.received_at),
         status,
         detail,
