@@ -72,10 +72,21 @@ impl FileSettings {
             }
             Err(err) => return Err(ConfigError::Unreadable { path: path.to_owned(), why: err.to_string() }),
         };
-        toml::from_str(&text).map_err(|err| ConfigError::Malformed {
-            path: path.to_owned(),
-            why: err.to_string().trim().to_owned(),
-        })
+        toml::from_str(&text)
+            .map_err(|err| ConfigError::Malformed { path: path.to_owned(), why: told(&err, &text) })
+    }
+}
+
+/// What is wrong and where. Of the line only its key is repeated: what stands after that may be a token.
+fn told(err: &toml::de::Error, text: &str) -> String {
+    let why = err.message().trim();
+    let Some(start) = err.span().map(|span| span.start) else { return why.to_owned() };
+    let before = text.get(..start).unwrap_or_default();
+    let (number, begin) = (before.matches('\n').count() + 1, before.rfind('\n').map_or(0, |at| at + 1));
+    let line = text.get(begin..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+    match line.split_once('=') {
+        Some((key, _)) => format!("line {number}, `{}`: {why}", key.trim()),
+        None => format!("line {number}: {why}"),
     }
 }
 

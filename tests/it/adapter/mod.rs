@@ -21,6 +21,7 @@ mod conformance;
 mod environment;
 mod forge;
 mod gate;
+mod gh;
 mod guard;
 mod guard_hostile;
 mod guard_parked;
