@@ -9,7 +9,8 @@ use super::agent::role::Role;
 use super::agent::usage::{MOST_CHARGED, Usage};
 use super::event::{Event, Recorded};
 use super::evidence::{AttemptOutcome, Step};
-use super::id::{AttemptNo, Digest, EventSeq, PrNumber, RepoSlug, RunId, Version};
+use super::forge::delivery::Address;
+use super::id::{AttemptNo, BranchName, CommitSha, Digest, EventSeq, PrNumber, RepoSlug, RunId, Version};
 use super::reason::{LastError, reason_of};
 use super::state::State;
 use super::time::Timestamp;
@@ -118,6 +119,21 @@ pub struct ArtifactRow {
     pub sha256: Option<Digest>,
     /// When it was registered.
     pub at: Timestamp,
+}
+
+/// What a forge knows a run by, once something of it is there or was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkRow {
+    /// The run.
+    pub run: RunId,
+    /// The repository by the name it has now, as far as known: [`RepoSlug::key`].
+    pub repo: String,
+    /// The repository by the forge's number.
+    pub repo_id: Option<u64>,
+    /// The pull request.
+    pub pr_number: Option<PrNumber>,
+    /// The branch of the work, once it was pushed.
+    pub branch: Option<BranchName>,
 }
 
 impl RunRow {
@@ -314,5 +330,55 @@ impl ArtifactRow {
             _ => return None,
         };
         Some(Self { run: recorded.run.clone(), seq: recorded.seq, kind, uri, sha256, at: recorded.at })
+    }
+}
+
+impl LinkRow {
+    /// Says whether an event begins such a row or changes it.
+    pub fn concerns(event: &Event) -> bool {
+        matches!(
+            event,
+            Event::PrRequested(_) | Event::Pushed(_) | Event::PrLinked(_) | Event::RepositoryChanged(_)
+        )
+    }
+
+    /// The row before the first event that concerns it.
+    pub fn birth(run: &RunRow) -> Self {
+        Self { run: run.run.clone(), repo: run.repo.key(), repo_id: None, pr_number: None, branch: None }
+    }
+
+    /// Takes one more event in; one that does not concern it changes nothing.
+    pub fn apply(&mut self, event: &Event) {
+        match event {
+            // The name in a request may be an old one, so it changes nothing; the number never is.
+            Event::PrRequested(body) => self.repo_id = body.request.binding.repo_id.or(self.repo_id),
+            Event::Pushed(body) => self.branch = Some(body.branch.clone()),
+            Event::PrLinked(body) => self.pr_number = Some(body.pr_number),
+            Event::RepositoryChanged(body) => {
+                self.repo = body.repository.name.key();
+                self.repo_id = Some(body.repository.id);
+            }
+            _ => {}
+        }
+    }
+
+    /// The same as an address, to be met by others; commits are rows of their own.
+    pub fn address(&self) -> Address {
+        Address {
+            repo_id: self.repo_id,
+            repo: Some(self.repo.clone()),
+            pr: self.pr_number,
+            branch: self.branch.clone(),
+            ..Address::default()
+        }
+    }
+}
+
+/// The commit that an event says is the run's: captured, or at the forge.
+pub fn commit_of(event: &Event) -> Option<&CommitSha> {
+    match event {
+        Event::ChangeCaptured(body) => Some(&body.change.head_sha),
+        Event::Pushed(body) => Some(&body.sha),
+        _ => None,
     }
 }

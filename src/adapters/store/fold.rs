@@ -1,8 +1,10 @@
 //! The rows of one run, folded from its events: what every store keeps beside the log and can make again.
 
+use std::collections::BTreeSet;
+
 use crate::domain::event::{Event, Recorded};
-use crate::domain::id::EventSeq;
-use crate::domain::projection::{ArtifactRow, AttemptRow, PoolNews, RunRow, UsageRow};
+use crate::domain::id::{CommitSha, EventSeq};
+use crate::domain::projection::{ArtifactRow, AttemptRow, LinkRow, PoolNews, RunRow, UsageRow, commit_of};
 use crate::domain::run::Unfoldable;
 
 /// Everything that is projected from one run.
@@ -18,6 +20,10 @@ pub struct Rows {
     pub usage: Vec<UsageRow>,
     /// What it says of pools, oldest first. The newest word of all runs counts.
     pub pools: Vec<(EventSeq, PoolNews)>,
+    /// What a forge knows it by.
+    pub link: Option<LinkRow>,
+    /// Its commits.
+    pub commits: BTreeSet<CommitSha>,
 }
 
 impl Rows {
@@ -27,7 +33,15 @@ impl Rows {
     /// [`Unfoldable::NotBorn`] when that is not its creation.
     pub fn birth(first: &Recorded) -> Result<Self, Unfoldable> {
         let run = run_birth(first)?;
-        Ok(Self { run, attempts: Vec::new(), artifacts: Vec::new(), usage: Vec::new(), pools: Vec::new() })
+        Ok(Self {
+            run,
+            attempts: Vec::new(),
+            artifacts: Vec::new(),
+            usage: Vec::new(),
+            pools: Vec::new(),
+            link: None,
+            commits: BTreeSet::new(),
+        })
     }
 
     /// Takes one more event in.
@@ -45,6 +59,10 @@ impl Rows {
         }
         self.pools.extend(PoolNews::of(recorded).map(|news| (recorded.seq, news)));
         self.artifacts.extend(ArtifactRow::of(recorded));
+        if LinkRow::concerns(&recorded.event) {
+            self.link.get_or_insert_with(|| LinkRow::birth(&self.run)).apply(&recorded.event);
+        }
+        self.commits.extend(commit_of(&recorded.event).cloned());
     }
 }
 

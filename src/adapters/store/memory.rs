@@ -15,23 +15,29 @@ use crate::domain::id::{Digest, EventSeq, IdempotencyKey, RunId, Version};
 use crate::domain::projection::{ArtifactRow, AttemptRow, RunRow};
 use crate::domain::run::Run;
 use crate::domain::time::Moment;
+use crate::ports::inbox::{DeliveryRow, HookRow, Incident};
 use crate::ports::store::{
     Append, EventStore, Lease, LeaseOwner, RebuildReport, RunQuery, StoreError, StoreFacts, Upkeep,
     VerifyReport,
 };
 
-/// Events, projections and leases in memory.
+/// Events, projections, leases and deliveries in memory.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
+pub(super) struct Inner {
     /// In the order of `seq`, which is the place here plus one.
     events: Vec<Recorded>,
-    rows: BTreeMap<RunId, Rows>,
+    pub(super) rows: BTreeMap<RunId, Rows>,
     leases: BTreeMap<RunId, Held>,
+    /// In the order in which they came in first.
+    pub(super) deliveries: Vec<DeliveryRow>,
+    pub(super) hooks: BTreeMap<u64, HookRow>,
+    /// Oldest first.
+    pub(super) incidents: Vec<Incident>,
 }
 
 impl MemoryStore {
@@ -40,7 +46,7 @@ impl MemoryStore {
         Self::default()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         // Every change below is made after all that can fail, so a panic elsewhere leaves no half of one behind.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -92,6 +98,30 @@ impl Inner {
         }
         self.events.extend(appended.iter().cloned());
         self.rows.extend(rows.map(|rows| (run, rows)));
+        Ok(appended)
+    }
+
+    /// Appends all or nothing.
+    pub(super) fn append_all(&mut self, appends: &[Append]) -> Result<Vec<Recorded>, StoreError> {
+        let before = self.events.len();
+        let rows: Vec<(RunId, Option<Rows>)> =
+            appends.iter().map(|append| (append.run.clone(), self.rows.get(&append.run).cloned())).collect();
+        let mut appended = Vec::new();
+        for append in appends {
+            match self.append(append) {
+                Ok(recorded) => appended.extend(recorded),
+                Err(refusal) => {
+                    self.events.truncate(before);
+                    for (run, rows) in rows {
+                        match rows {
+                            Some(rows) => self.rows.insert(run, rows),
+                            None => self.rows.remove(&run),
+                        };
+                    }
+                    return Err(refusal);
+                }
+            }
+        }
         Ok(appended)
     }
 

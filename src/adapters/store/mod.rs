@@ -1,13 +1,14 @@
 //! Stores of events: one in memory, one in SQLite, told the same story (`tests/it/store`).
 //!
 //! What both must agree on is here: the rows of a run ([`fold`]), the rule of leases ([`lease`]), who an owner is
-//! ([`owner`]) and the hash chain ([`chain`]). A store never decides what may happen to a run.
+//! ([`owner`]), what becomes of deliveries ([`inbox_rule`]) and the hash chain ([`chain`]). A store never decides what may happen to a run.
 
 pub mod chain;
 pub mod fold;
-mod inbox_later;
+pub mod inbox_rule;
 pub mod lease;
 pub mod memory;
+mod memory_inbox;
 mod memory_ledger;
 pub mod owner;
 pub mod sqlite;

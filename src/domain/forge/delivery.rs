@@ -128,3 +128,24 @@ pub struct Address {
     /// Whether every run of the repository is meant.
     pub whole_repository: bool,
 }
+
+impl Address {
+    /// Says whether both name one thing: a commit, a branch, a pull request, or a repository that one of them means as a whole.
+    ///
+    /// A branch needs no repository, because a push to a fork names the fork. Names of repositories count only where one of
+    /// the numbers is not known: an old name may belong to a new repository.
+    pub fn meets(&self, other: &Self) -> bool {
+        let same_pull = self.pr.is_some() && self.pr == other.pr;
+        (self.sha.is_some() && self.sha == other.sha)
+            || (self.branch.is_some() && self.branch == other.branch)
+            || (self.is_same_repository(other)
+                && (same_pull || self.whole_repository || other.whole_repository))
+    }
+
+    fn is_same_repository(&self, other: &Self) -> bool {
+        match (self.repo_id, other.repo_id) {
+            (Some(own), Some(others)) => own == others,
+            (None, _) | (_, None) => self.repo.is_some() && self.repo == other.repo,
+        }
+    }
+}

@@ -24,6 +24,10 @@ const STEPS: &[(&str, &str)] = &[
         include_str!("../../../src/adapters/store/sqlite/migrations/0003_ledger.sql"),
         include_str!("../data/migrations/0003.sql"),
     ),
+    (
+        include_str!("../../../src/adapters/store/sqlite/migrations/0004_inbox.sql"),
+        include_str!("../data/migrations/0004.sql"),
+    ),
 ];
 
 /// A store as the program of `schema` left it.

@@ -5,6 +5,7 @@ use agentpr::domain::event::{ArtifactRegistered, DiscoveryStarted, PausedByPerso
 use agentpr::domain::evidence::{AttemptOutcome, Step};
 use agentpr::domain::id::{AttemptNo, EventSeq, IdempotencyKey, Version};
 use agentpr::domain::state::State;
+use agentpr::ports::inbox::Inbox;
 use agentpr::ports::ledger::Ledger;
 use agentpr::ports::store::{EventStore, Fence, Lease, LeaseOwner, RunQuery, StoreError, Upkeep};
 
@@ -18,8 +19,8 @@ pub(super) fn every_store(story: impl Fn(&dyn Store)) {
 }
 
 /// What every store is.
-pub(super) trait Store: EventStore + Upkeep + Ledger {}
-impl<T: EventStore + Upkeep + Ledger> Store for T {}
+pub(super) trait Store: EventStore + Upkeep + Ledger + Inbox {}
+impl<T: EventStore + Upkeep + Ledger + Inbox> Store for T {}
 
 fn discovery() -> Vec<(agentpr::domain::event::Event, State)> {
     vec![(DiscoveryStarted {}.into(), State::Discovery)]

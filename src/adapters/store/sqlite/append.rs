@@ -6,45 +6,22 @@ use rusqlite::{CachedStatement, Connection};
 
 use super::Answer;
 use super::Writer;
+use super::delivery_row::{self, Kept, Place};
 use super::error::{Trouble, edge, sql};
 use super::event_row;
 use super::heads::Heads;
 use super::ledger;
+use super::link;
+use super::request::{Done, Ready, Request};
 use super::rows::{self, Head};
 use super::transaction::Transaction;
 use crate::adapters::store::chain::{GENESIS, Link};
 use crate::adapters::store::fold::run_birth;
-use crate::adapters::store::recorded;
 use crate::domain::event::{Event, Recorded};
 use crate::domain::id::{EventSeq, Version};
-use crate::domain::projection::{ArtifactRow, AttemptRow, PoolNews, UsageRow};
+use crate::domain::projection::{ArtifactRow, AttemptRow, LinkRow, PoolNews, UsageRow, commit_of};
+use crate::ports::inbox::Taken;
 use crate::ports::store::{Append, StoreError};
-
-/// An append made ready by the caller's own thread before it waits for its turn: only the numbers are missing.
-pub(super) struct Request {
-    /// The append without its events.
-    append: Append,
-    /// The events as they will be recorded, their `seq` aside.
-    recorded: Vec<Recorded>,
-    bodies: Vec<String>,
-    actor: String,
-}
-
-impl Request {
-    pub(super) fn new(append: &Append) -> Result<Self, Trouble> {
-        let mut append = append.clone();
-        let mut version = append.expected;
-        let mut ready = Vec::with_capacity(append.events.len());
-        let mut bodies = Vec::with_capacity(append.events.len());
-        for (index, (event, state)) in std::mem::take(&mut append.events).into_iter().enumerate() {
-            version = version.next();
-            bodies.push(event.body().map_err(|err| Trouble::Row(err.to_string()))?);
-            ready.push(recorded(&append, index, EventSeq(0), version, event, state));
-        }
-        let actor = append.actor.to_string();
-        Ok(Self { append, recorded: ready, bodies, actor })
-    }
-}
 
 /// The statements of every append, looked up once for a group.
 struct Statements<'a> {
@@ -61,7 +38,22 @@ enum Apart {
     BySavepoints,
 }
 
-/// Appends what each request asks for; a refused request spoils no other.
+/// Why a request has written nothing.
+enum Failure {
+    /// A check said so, before the first write.
+    Refused(Trouble),
+    /// It failed in the middle of writing.
+    Broken(Trouble),
+}
+
+/// What a request has written, to be told once it is committed.
+enum Written {
+    Events,
+    Rows(u64),
+    Nothing(Taken),
+}
+
+/// Writes what each request asks for; a refused request spoils no other.
 ///
 /// Nobody is told of success before the commit, and when that fails nobody is. Savepoints cost time in
 /// every append, so they are used only when a request fails in the middle of writing, which a sound store never sees: then the
@@ -98,38 +90,119 @@ fn attempt(writer: &mut Writer, path: &Path, requests: &mut [Request], apart: Ap
     };
     let mut written = Vec::with_capacity(count);
     for request in requests.iter_mut() {
-        let answer = match checked_head(db, &mut heads, &request.append) {
-            Err(refusal) => Err(refusal),
-            Ok(head) if apart == Apart::BySavepoints => {
-                in_savepoint(db, || write(db, &mut statements, request, head))
+        let answer = match perform(db, &mut statements, &mut heads, request, apart) {
+            Err(Failure::Broken(_)) if count > 1 && apart == Apart::ByChecks && !transaction.is_gone() => {
+                return None;
             }
-            Ok(head) => match write(db, &mut statements, request, head) {
-                Err(_) if count > 1 && !transaction.is_gone() => return None,
-                answer => answer,
-            },
+            Err(Failure::Refused(trouble) | Failure::Broken(trouble)) => Err(trouble),
+            Ok(written) => Ok(written),
         };
         match answer {
             // On a full disk and the like SQLite rolls the whole transaction back by itself.
             Err(Trouble::Sql(err)) if transaction.is_gone() => return everyone(&err),
-            Ok(head) => {
-                if let Some(head) = head {
-                    heads.put(head);
-                }
-                written.push(Ok(()));
-            }
-            Err(trouble) => written.push(Err(edge(path, "written")(trouble))),
+            answer => written.push(answer.map_err(edge(path, "written"))),
         }
     }
-    if written.iter().any(Result::is_ok)
+    if written.iter().any(|written| matches!(written, Ok(Written::Events | Written::Rows(_))))
         && let Err(err) = transaction.commit()
     {
         return everyone(&err);
     }
     writer.heads = heads;
-    let answer = |(written, request): (Result<(), StoreError>, &mut Request)| {
-        written.map(|()| std::mem::take(&mut request.recorded))
+    let answer = |(written, request): (Result<Written, StoreError>, &mut Request)| {
+        Ok(match written? {
+            Written::Events => Done::Taken(Taken::Recorded(request.take_recorded())),
+            Written::Nothing(taken) => Done::Taken(taken),
+            Written::Rows(rows) => Done::Rows(rows),
+        })
     };
     Some(written.into_iter().zip(requests).map(answer).collect())
+}
+
+/// Checks one request, and does it. Heads are put back as they are afterwards; of a request that fails none stays.
+fn perform(
+    db: &Connection,
+    statements: &mut Statements<'_>,
+    heads: &mut Heads,
+    request: &mut Request,
+    apart: Apart,
+) -> Result<Written, Failure> {
+    match request {
+        Request::Append(ready) => {
+            let head = checked_head(db, heads, &ready.append).map_err(Failure::Refused)?;
+            let head = kept_apart(db, apart, || write(db, statements, ready, head))?;
+            if let Some(head) = head {
+                heads.put(head);
+            }
+            Ok(Written::Events)
+        }
+        Request::Take(delivery, appends) => {
+            let place = match delivery_row::place(db, delivery).map_err(Failure::Refused)? {
+                Ok(place) => place,
+                Err(taken) => return Ok(Written::Nothing(taken)),
+            };
+            check_all(db, heads, appends).map_err(Failure::Refused)?;
+            let taken = kept_apart(db, apart, || take(db, statements, heads, appends, delivery, place));
+            if taken.is_err() {
+                appends.iter().for_each(|ready| heads.forget(&ready.append.run));
+            }
+            taken.map(|()| Written::Events)
+        }
+        Request::Beside(work) => kept_apart(db, apart, || work(db)).map(Written::Rows),
+    }
+}
+
+/// Checks appends that are made together, each as it will be when those before it are made.
+fn check_all(db: &Connection, heads: &mut Heads, appends: &[Ready]) -> Result<(), Trouble> {
+    for (index, Ready { append, .. }) in appends.iter().enumerate() {
+        let run = &append.run;
+        let mut before = appends.iter().take(index).filter(|ready| ready.append.run == *run);
+        let Some(first) = before.next() else {
+            if let Some(head) = checked_head(db, heads, append)? {
+                heads.put(head);
+            }
+            continue;
+        };
+        let last = before.clone().next_back().unwrap_or(first);
+        let mut keys = std::iter::once(first).chain(before).filter_map(|ready| ready.append.key.as_ref());
+        if let Some(key) = &append.key
+            && keys.any(|taken| taken == key)
+        {
+            return Err(StoreError::KeyTaken { run: run.clone(), key: key.clone() }.into());
+        }
+        check_fence_and_key(db, append)?;
+        let actual = last.end();
+        if actual != append.expected {
+            return Err(StoreError::Conflict { run: run.clone(), expected: append.expected, actual }.into());
+        }
+    }
+    Ok(())
+}
+
+fn take(
+    db: &Connection,
+    statements: &mut Statements<'_>,
+    heads: &mut Heads,
+    appends: &mut [Ready],
+    delivery: &Kept,
+    place: Place,
+) -> Result<(), Trouble> {
+    for ready in appends {
+        let head = heads.take(db, &ready.append.run)?;
+        if let Some(head) = write(db, statements, ready, head)? {
+            heads.put(head);
+        }
+    }
+    delivery_row::keep(db, delivery, place)
+}
+
+fn kept_apart<T>(
+    db: &Connection,
+    apart: Apart,
+    work: impl FnOnce() -> Result<T, Trouble>,
+) -> Result<T, Failure> {
+    let done = if apart == Apart::BySavepoints { in_savepoint(db, work) } else { work() };
+    done.map_err(Failure::Broken)
 }
 
 fn in_savepoint<T>(db: &Connection, work: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
@@ -147,11 +220,11 @@ fn in_savepoint<T>(db: &Connection, work: impl FnOnce() -> Result<T, Trouble>) -
 fn write(
     db: &Connection,
     statements: &mut Statements<'_>,
-    request: &mut Request,
+    ready: &mut Ready,
     mut head: Option<Head>,
 ) -> Result<Option<Head>, Trouble> {
     let new = head.is_none();
-    for (recorded, body) in request.recorded.iter_mut().zip(&request.bodies) {
+    for (recorded, body) in ready.recorded.iter_mut().zip(&ready.bodies) {
         let prev = head.as_ref().map_or(GENESIS, |head| head.hash);
         let link = Link {
             run: recorded.run.as_str(),
@@ -159,7 +232,7 @@ fn write(
             name: recorded.event.name(),
             schema: recorded.event.schema(),
             at: recorded.at.0,
-            actor: &request.actor,
+            actor: &ready.actor,
             cause: recorded.cause.map(|cause| cause.0),
             key: recorded.key.as_ref().map(|key| key.as_str()),
             state: recorded.state.name(),
@@ -189,6 +262,20 @@ fn write(
 /// Checks fence, key and version, in this order: a worker that lost its lease must stop whatever else is true, and a
 /// repeated occurrence is told as such even when the run went on since.
 fn checked_head(db: &Connection, heads: &mut Heads, append: &Append) -> Result<Option<Head>, Trouble> {
+    check_fence_and_key(db, append)?;
+    let run = &append.run;
+    let head = heads.take(db, run)?;
+    let actual = head.as_ref().map_or(Version(0), |head| head.row.version);
+    if actual == append.expected {
+        return Ok(head);
+    }
+    if let Some(head) = head {
+        heads.put(head);
+    }
+    Err(StoreError::Conflict { run: run.clone(), expected: append.expected, actual }.into())
+}
+
+fn check_fence_and_key(db: &Connection, append: &Append) -> Result<(), Trouble> {
     let run = &append.run;
     if let Some(fence) = append.fence
         && super::lease::generation(db, run)? != Some(fence.0)
@@ -200,15 +287,7 @@ fn checked_head(db: &Connection, heads: &mut Heads, append: &Append) -> Result<O
     {
         return Err(StoreError::KeyTaken { run: run.clone(), key: key.clone() }.into());
     }
-    let head = heads.take(db, run)?;
-    let actual = head.as_ref().map_or(Version(0), |head| head.row.version);
-    if actual == append.expected {
-        return Ok(head);
-    }
-    if let Some(head) = head {
-        heads.put(head);
-    }
-    Err(StoreError::Conflict { run: run.clone(), expected: append.expected, actual }.into())
+    Ok(())
 }
 
 /// Projects what an event says besides its run's row.
@@ -247,6 +326,15 @@ fn project_beside(db: &Connection, head: &mut Head, recorded: &Recorded) -> Resu
     }
     if let Some(news) = PoolNews::of(recorded) {
         ledger::put_pool(db, &news, run, recorded.seq)?;
+    }
+    if LinkRow::concerns(&recorded.event) {
+        let known = link::of_run(db, run)?;
+        let mut link = known.unwrap_or_else(|| LinkRow::birth(&head.row));
+        link.apply(&recorded.event);
+        link::put(db, &link)?;
+    }
+    if let Some(sha) = commit_of(&recorded.event) {
+        link::put_commit(db, run, sha)?;
     }
     Ok(())
 }

@@ -51,4 +51,8 @@ impl Heads {
     pub(super) fn put(&mut self, head: Head) {
         self.known.insert(head.row.run.clone(), head);
     }
+    /// Drops a head that is not what will be committed.
+    pub(super) fn forget(&mut self, run: &RunId) {
+        self.known.remove(run);
+    }
 }

@@ -1,23 +1,28 @@
-//! The store in one SQLite file: write-ahead log, full synchronisation, one writer and one reader connection.
+//! The store in one SQLite file: write-ahead log, full synchronisation, one writing connection and a few that read.
 //!
-//! Read in this order: `open` (the file and its settings), `schema` (migrations), `append` and `commit` (the way
-//! in), `read` (the way out), `lease`, and for upkeep `replay`, `verify`, `rebuild`, `backup`. No type of the
+//! Read in this order: `open` (the file and its settings), `schema` (migrations), `request`, `append` and `commit` (the way
+//! in), `read` and `readers` (the way out), `inbox`, `lease`, and for upkeep `replay`, `verify`, `rebuild`, `backup`. No type of the
 //! SQLite library leaves this folder, and no file handle but SQLite's own is ever closed on a store that is open: closing
 //! one would drop SQLite's locks (POSIX).
 
 mod append;
 mod backup;
 pub mod commit;
+mod delivery_row;
 mod error;
 mod event_row;
 mod fact;
 mod heads;
+mod inbox;
 mod lease;
 mod ledger;
+mod link;
 mod open;
 mod read;
+mod readers;
 mod rebuild;
 mod replay;
+mod request;
 mod rows;
 mod schema;
 mod transaction;
@@ -29,17 +34,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
-use self::append::Request;
 use self::commit::Group;
 use self::error::{Trouble, edge};
 use self::heads::Heads;
 use self::open::Mode;
+use self::readers::Readers;
+use self::request::{Done, Ready, Request};
 pub use self::schema::SCHEMA;
 use self::transaction::Transaction;
 use crate::domain::event::Recorded;
 use crate::domain::id::{Digest, EventSeq, IdempotencyKey, RunId, Version};
 use crate::domain::projection::{ArtifactRow, AttemptRow, RunRow};
 use crate::domain::time::Moment;
+use crate::ports::inbox::Taken;
 use crate::ports::store::{
     Append, EventStore, Lease, LeaseOwner, RebuildReport, RunQuery, StoreError, StoreFacts, Upkeep,
     VerifyReport,
@@ -48,15 +55,15 @@ use crate::ports::store::{
 /// Requests that one transaction takes at most: keeps the wait of the first one bounded when very many come at once.
 const GROUP_CAP: usize = 256;
 
-type Answer = Result<Vec<Recorded>, StoreError>;
+type Answer = Result<Done, StoreError>;
 
-/// Events, projections and leases in one SQLite file.
+/// Events, projections, leases and deliveries in one SQLite file.
 ///
 /// Any number of processes may have the same file open. Within a process, share one value.
 pub struct SqliteStore {
     path: PathBuf,
     mode: Mode,
-    reader: Mutex<Connection>,
+    readers: Readers,
     writer: Option<Mutex<Writer>>,
     group: Group<Request, (Answer, Request)>,
 }
@@ -96,7 +103,7 @@ impl SqliteStore {
         Ok(Self {
             path: path.to_owned(),
             mode: Mode::Reader,
-            reader: Mutex::new(reader),
+            readers: Readers::new(path.to_owned(), Mode::Reader, reader),
             writer: Some(Mutex::new(Writer { db, heads: Heads::default() })),
             group: Group::new(GROUP_CAP),
         })
@@ -114,7 +121,7 @@ impl SqliteStore {
         Ok(Self {
             path: path.to_owned(),
             mode,
-            reader: Mutex::new(reader),
+            readers: Readers::new(path.to_owned(), mode, reader),
             writer: None,
             group: Group::new(GROUP_CAP),
         })
@@ -132,8 +139,23 @@ impl SqliteStore {
     }
 
     fn read<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Trouble>) -> Result<T, StoreError> {
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        work(&reader).map_err(edge(&self.path, "read"))
+        self.readers.with(work).map_err(edge(&self.path, "read"))
+    }
+
+    /// Has a request performed together with those of other callers.
+    fn submit(&self, request: Result<Request, Trouble>) -> Answer {
+        if self.writer.is_none() {
+            return Err(self.read_only());
+        }
+        let request = request.map_err(edge(&self.path, "written"))?;
+        let answer = self.group.submit(request, |requests| match self.writer() {
+            Ok(mut writer) => append::append_group(&mut writer, &self.path, requests),
+            Err(_) => Vec::new(),
+        });
+        answer.map(|(answer, _spent)| answer).unwrap_or_else(|| {
+            let why = "the transaction was given up before it was committed".to_owned();
+            Err(StoreError::Unavailable { action: "written", why })
+        })
     }
 
     fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T, Trouble>) -> Result<T, StoreError> {
@@ -156,18 +178,11 @@ impl SqliteStore {
 
 impl EventStore for SqliteStore {
     fn append(&self, append: &Append) -> Result<Vec<Recorded>, StoreError> {
-        if self.writer.is_none() {
-            return Err(self.read_only());
+        match self.submit(Ready::new(append).map(Request::Append))? {
+            Done::Taken(Taken::Recorded(recorded)) => Ok(recorded),
+            // No other answer is given to an append.
+            Done::Taken(Taken::Duplicate | Taken::OtherBody) | Done::Rows(_) => Ok(Vec::new()),
         }
-        let request = Request::new(append).map_err(edge(&self.path, "written"))?;
-        let answer = self.group.submit(request, |requests| match self.writer() {
-            Ok(mut writer) => append::append_group(&mut writer, &self.path, requests),
-            Err(_) => Vec::new(),
-        });
-        answer.map(|(answer, _spent)| answer).unwrap_or_else(|| {
-            let why = "the transaction was given up before it was committed".to_owned();
-            Err(StoreError::Unavailable { action: "written", why })
-        })
     }
 
     fn events_of(&self, run: &RunId, after: Version) -> Result<Vec<Recorded>, StoreError> {

@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use super::error::Trouble;
 use super::ledger;
+use super::link;
 use super::replay::each_event;
 use super::rows::{self, Head};
 use crate::adapters::store::chain::Hash;
@@ -11,12 +12,14 @@ use crate::adapters::store::fold::Rows;
 use crate::ports::store::RebuildReport;
 
 /// The tables that are folds of events, each with the text that names one of its rows.
-const PROJECTIONS: [(&str, &str); 5] = [
+const PROJECTIONS: [(&str, &str); 7] = [
     ("runs", "run_id"),
     ("attempts", "run_id || ' ' || no"),
     ("artifacts", "run_id || ' ' || seq"),
     ("usage", "run_id || ' ' || no"),
     ("pools", "pool"),
+    ("links", "run_id"),
+    ("forge_heads", "run_id || ' ' || sha"),
 ];
 
 /// Differences that are reported at most.
@@ -82,7 +85,15 @@ pub(super) fn fill(db: &Connection) -> Result<(u64, u64), Trouble> {
 }
 
 fn write(db: &Connection, finished: Option<(Rows, Hash)>) -> Result<(), Trouble> {
-    let Some((Rows { run, attempts, artifacts, usage, pools }, hash)) = finished else { return Ok(()) };
+    let Some((Rows { run, attempts, artifacts, usage, pools, link, commits }, hash)) = finished else {
+        return Ok(());
+    };
+    if let Some(row) = &link {
+        link::put(db, row)?;
+    }
+    for sha in &commits {
+        link::put_commit(db, &run.run, sha)?;
+    }
     for row in &usage {
         ledger::put_usage(db, row)?;
     }

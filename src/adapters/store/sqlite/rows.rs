@@ -3,10 +3,10 @@
 use rusqlite::{CachedStatement, Connection, Row, params};
 
 use super::error::Trouble;
-use super::values::{from_word, int, number, state};
+use super::values::{from_word, int, number, pull, state};
 use crate::adapters::store::chain::Hash;
 use crate::domain::evidence::AttemptOutcome;
-use crate::domain::id::{AttemptNo, Digest, EventSeq, PrNumber, RunId, Version};
+use crate::domain::id::{AttemptNo, Digest, EventSeq, RunId, Version};
 use crate::domain::projection::{ArtifactRow, AttemptRow, RunRow};
 use crate::domain::time::Timestamp;
 
@@ -57,7 +57,7 @@ pub(super) fn head(row: &Row<'_>) -> Result<Head, Trouble> {
             state: state(row.get_ref(4)?.as_str().unwrap_or_default())?,
             reason: text(5)?,
             last_error: row.get(6)?,
-            pr_number: pr_number.map(pr).transpose()?,
+            pr_number: pr_number.map(pull).transpose()?,
             version: Version(number(row.get(8)?)?),
             last_seq: EventSeq(number(row.get(9)?)?),
             created_at: Timestamp(row.get(10)?),
@@ -234,10 +234,6 @@ pub(super) fn insert_artifact(db: &Connection, artifact: &ArtifactRow) -> Result
         artifact.at.0,
     ])?;
     Ok(())
-}
-
-fn pr(stored: i64) -> Result<PrNumber, Trouble> {
-    PrNumber::new(number(stored)?).ok_or_else(|| Trouble::Row("pull request 0".to_owned()))
 }
 
 fn outcome_name(outcome: AttemptOutcome) -> &'static str {

@@ -19,10 +19,11 @@ const MIGRATIONS: &[Migration] = &[
     Migration { sql: include_str!("migrations/0001_events.sql"), reprojects: false },
     Migration { sql: include_str!("migrations/0002_projections.sql"), reprojects: true },
     Migration { sql: include_str!("migrations/0003_ledger.sql"), reprojects: true },
+    Migration { sql: include_str!("migrations/0004_inbox.sql"), reprojects: true },
 ];
 
 /// The schema this program writes: the number of its last migration, kept in `user_version`.
-pub const SCHEMA: u32 = 3;
+pub const SCHEMA: u32 = 4;
 
 const _: () = assert!(MIGRATIONS.len() == SCHEMA as usize, "each migration is one schema number");
 

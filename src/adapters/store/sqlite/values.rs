@@ -4,6 +4,7 @@ use serde::de::value::{Error as WordError, StrDeserializer};
 use serde::de::{DeserializeOwned, IntoDeserializer};
 
 use super::error::Trouble;
+use crate::domain::id::PrNumber;
 use crate::domain::state::State;
 
 /// A count as SQLite holds it; no log is long enough for the difference.
@@ -13,6 +14,10 @@ pub(super) fn int(number: u64) -> i64 {
 
 pub(super) fn number(int: i64) -> Result<u64, Trouble> {
     u64::try_from(int).map_err(|_| Trouble::Row(format!("{int} where a count should be")))
+}
+
+pub(super) fn pull(stored: i64) -> Result<PrNumber, Trouble> {
+    PrNumber::new(number(stored)?).ok_or_else(|| Trouble::Row("pull request 0".to_owned()))
 }
 
 pub(super) fn state(name: &str) -> Result<State, Trouble> {

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use super::error::Trouble;
 use super::event_row::StoredEvent;
 use super::ledger::{self, PoolWord};
+use super::link;
 use super::read;
 use super::replay::each_event;
 use super::rows::{self, Head};
@@ -22,11 +23,18 @@ const KEPT: usize = 100;
 
 pub(super) fn verify(db: &Connection) -> Result<VerifyReport, Trouble> {
     let snapshot = db.unchecked_transaction()?;
-    let mut check = Check { db, report: VerifyReport::default(), current: None, pools: BTreeMap::new() };
+    let mut check = Check {
+        db,
+        report: VerifyReport::default(),
+        current: None,
+        pools: BTreeMap::new(),
+        commits: Some(0),
+    };
     check.file()?;
     each_event(db, |stored| check.event(stored))?;
     check.end_of_run()?;
     check.pools()?;
+    check.commits()?;
     check.sequence()?;
     check.rows_without_events()?;
     snapshot.rollback()?;
@@ -39,6 +47,8 @@ struct Check<'a> {
     current: Option<Current>,
     /// The newest word about each pool, in the runs read so far.
     pools: BTreeMap<Pool, PoolWord>,
+    /// Commits of the runs read so far; `None` once a run could not be folded, for then nothing can be counted.
+    commits: Option<u64>,
 }
 
 /// The run that is being read.
@@ -114,7 +124,9 @@ impl Check<'_> {
 
     /// Compares the rows of a run that has been read to its end with its fold.
     fn end_of_run(&mut self) -> Result<(), Trouble> {
-        let Some(Current { hash, folded: Some((_, expected)), .. }) = self.current.take() else {
+        let Some(Current { hash, folded, .. }) = self.current.take() else { return Ok(()) };
+        let Some((_, expected)) = folded else {
+            self.commits = None;
             return Ok(());
         };
         let run = &expected.run.run;
@@ -128,6 +140,10 @@ impl Check<'_> {
             &format!("artifacts of `{name}`"),
         )?;
         self.compare(&expected.usage, ledger::usage_of(self.db, run), &format!("usage of `{name}`"))?;
+        self.compare(&expected.link, link::of_run(self.db, run), &format!("links `{name}`"))?;
+        let found = link::count_commits(self.db, run, &expected.commits);
+        self.compare(&expected.commits.len(), found, &format!("commits of `{name}`"))?;
+        self.commits = self.commits.map(|count| count + u64::try_from(expected.commits.len()).unwrap_or(0));
         for (seq, news) in &expected.pools {
             let (pool, word) = ledger::pool_word(news, run, *seq);
             if self.pools.get(&pool).is_none_or(|(_, _, known)| known < seq) {
@@ -141,6 +157,14 @@ impl Check<'_> {
     fn pools(&mut self) -> Result<(), Trouble> {
         let expected: Vec<(Pool, PoolWord)> = std::mem::take(&mut self.pools).into_iter().collect();
         self.compare(&expected, ledger::pool_words(self.db), "pools")
+    }
+
+    /// The commits of each run are there; as many rows as that means that there are no others.
+    fn commits(&mut self) -> Result<(), Trouble> {
+        match self.commits {
+            Some(expected) => self.compare(&expected, link::count_all_commits(self.db), "forge_heads"),
+            None => Ok(()),
+        }
     }
 
     fn compare<T: PartialEq>(
@@ -180,6 +204,8 @@ impl Check<'_> {
             ("attempts", "AND events.seq = attempts.seq"),
             ("artifacts", ""),
             ("usage", "AND events.seq = usage.seq"),
+            ("links", ""),
+            ("forge_heads", ""),
         ];
         for (table, same) in tables {
             let sql = format!(
