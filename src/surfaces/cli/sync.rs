@@ -108,7 +108,10 @@ fn say(session: &Session<'_>, app: &App, args: &Args, report: &SyncReport) {
         ui.line("No run has an open pull request.");
     } else if args.repeat {
         let time = words::time_of_day(app.now().wall);
-        ui.line(format!("{time}: {} of {} open pull requests were asked about.", report.scanned, report.open));
+        ui.line(format!(
+            "{time}: {} of {} open pull requests were asked about.",
+            report.scanned, report.open
+        ));
     }
     if !report.results.is_empty() {
         ui.table(
@@ -121,7 +124,11 @@ fn say(session: &Session<'_>, app: &App, args: &Args, report: &SyncReport) {
         ui.styled(BAD, format!("Run {run} (pull request #{pr}) could not be asked about: {error}"));
     }
     if !args.repeat && report.scanned < report.open {
-        ui.line(format!("{} more were not asked about: --limit {}.", report.open - report.scanned, args.limit));
+        ui.line(format!(
+            "{} more were not asked about: --limit {}.",
+            report.open - report.scanned,
+            args.limit
+        ));
     }
 }
 

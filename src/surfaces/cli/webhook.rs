@@ -8,9 +8,9 @@ use super::session::Session;
 use super::ui::{BAD, GOOD, NOTICE};
 use super::webhook_view::{document, kind_of, row_cells, show_row, status_document, status_lines};
 use super::{Access, webhook_reconcile};
+use crate::app::App;
 use crate::app::inbox::care::{DeliveryQuery, DeliveryRow, KEPT_AT_LEAST};
 use crate::app::inbox::{GITHUB, Received};
-use crate::app::App;
 use crate::domain::forge::delivery::{DeliveryId, DeliveryStatus};
 
 /// What is done with deliveries.

@@ -59,11 +59,11 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     } else {
         asked.iter().for_each(|asked| say(session, asked));
     }
-    let mut failed = asked.iter().filter(|asked| !asked.is_well()).peekable();
-    Ok(match failed.peek() {
-        None => Exit::Ok,
-        Some(_) if failed.all(Asked::is_limited) => Exit::Later,
-        Some(_) => Exit::Failed,
+    let failed: Vec<_> = asked.iter().filter(|asked| !asked.is_well()).collect();
+    Ok(match failed.as_slice() {
+        [] => Exit::Ok,
+        failed if failed.iter().all(|asked| asked.is_limited()) => Exit::Later,
+        _ => Exit::Failed,
     })
 }
 
@@ -73,7 +73,8 @@ fn hooks(app: &App, args: &Args) -> Result<Vec<(RepoSlug, u64)>, CliError> {
         return Ok(vec![(repo.clone(), hook)]);
     }
     let known = app.inbox_status()?.hooks;
-    let known = known.iter().filter_map(|hook| Some((hook.repo.as_deref()?.parse::<RepoSlug>().ok()?, hook.id)));
+    let known =
+        known.iter().filter_map(|hook| Some((hook.repo.as_deref()?.parse::<RepoSlug>().ok()?, hook.id)));
     let wanted: Vec<_> = known
         .filter(|(repo, _)| args.repo.as_ref().is_none_or(|wanted| wanted.key() == repo.key()))
         .filter(|(_, hook)| args.hook.is_none_or(|wanted| wanted == *hook))

@@ -115,7 +115,11 @@ fn signing(session: &Session<'_>, args: &Args) -> Result<Signing, CliError> {
     if args.secret.is_some() {
         session.ui.note_pieces(&[
             (NOTICE, "warning: ".into()),
-            (NOTICE, "--secret shows the secret to everybody on this machine; use --secret-file PATH instead".into()),
+            (
+                NOTICE,
+                "--secret shows the secret to everybody on this machine; use --secret-file PATH instead"
+                    .into(),
+            ),
         ]);
     }
     let named = args.secret.as_deref().or(in_file.as_ref().map(|secret| secret.reveal()));
@@ -193,7 +197,9 @@ async fn care(app: &Arc<App>, keep: Duration, is_unsigned: bool, stop: &Cancella
             _ = beat.tick() => {}
         }
         if is_unsigned && count > 0 && count % WARN_EVERY == 0 {
-            tracing::warn!("deliveries are taken without signatures: every program of this machine can make them up");
+            tracing::warn!(
+                "deliveries are taken without signatures: every program of this machine can make them up"
+            );
         }
         let app = Arc::clone(app);
         let cared = tokio::task::spawn_blocking(move || care_once(&app, keep, count)).await;

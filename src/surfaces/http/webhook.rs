@@ -99,12 +99,14 @@ struct Delivery {
 async fn admit(door: &Door, headers: &HeaderMap, body: Body) -> Result<Delivery, Response> {
     content_type(headers)?;
     let cap = door.settings.max_body_bytes;
-    let announced = one(headers, CONTENT_LENGTH.as_str()).and_then(|length| text(length)?.parse::<u64>().ok());
+    let announced =
+        one(headers, CONTENT_LENGTH.as_str()).and_then(|length| text(length)?.parse::<u64>().ok());
     if announced.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > cap)) {
         return Err(answer::too_large(cap));
     }
     let event = one(headers, "x-github-event").and_then(text).map(str::trim).filter(|event| is_event(event));
-    let event = event.ok_or_else(|| answer::bad_request("the header X-GitHub-Event is missing or no event's name"))?;
+    let event = event
+        .ok_or_else(|| answer::bad_request("the header X-GitHub-Event is missing or no event's name"))?;
     let id = one(headers, "x-github-delivery").and_then(text).and_then(|id| DeliveryId::new(id.trim()).ok());
     let id = id.ok_or_else(|| answer::bad_request("the header X-GitHub-Delivery is missing or no UUID"))?;
     let body = door.room.read(body, cap, door.settings.body_deadline).await.map_err(|err| match err {

@@ -57,11 +57,8 @@ pub(super) fn received(id: &DeliveryId, event: &str, received: Received) -> Resp
         }
         Received::Unavailable(why) => {
             tracing::error!(delivery = %id, event, error = %why, "a delivery cannot be kept");
-            let mut answer = refused(
-                StatusCode::SERVICE_UNAVAILABLE,
-                about,
-                "it cannot be kept now; send it again",
-            );
+            let mut answer =
+                refused(StatusCode::SERVICE_UNAVAILABLE, about, "it cannot be kept now; send it again");
             answer.headers_mut().insert(RETRY_AFTER, LATER);
             answer
         }
