@@ -61,6 +61,7 @@ impl App {
         look.agents(order.requires(Requirement::Codex)).await;
         look.hidden_home();
         look.stale_workspaces();
+        look.webhooks();
         if order.requires(Requirement::GithubLogin) {
             look.login_in_use();
         }

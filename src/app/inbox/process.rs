@@ -27,6 +27,9 @@ const REPLAY_WINDOW: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// How often a delivery is decided again after another process appended first.
 const ROUNDS: usize = 32;
 
+/// The longest body that is kept after its work is done, in bytes; GitHub's usual ones have 10 to 30 KiB.
+const LARGEST_KEPT: usize = 1024 * 1024;
+
 /// Tries of a delivery that cannot be processed, the first included.
 pub(super) const MOST_TRIES: u32 = 12;
 
@@ -310,8 +313,7 @@ fn row_of(
         event: incoming.event.clone(),
         hook: incoming.hook,
         digest: attempt.digest.clone(),
-        // What concerns nothing here is not kept: its name and digest are enough to know it again.
-        body: (status != DeliveryStatus::Ignored).then(|| incoming.body.to_vec()),
+        body: is_kept(status, incoming.body).then(|| incoming.body.to_vec()),
         received_at: attempt.before.as_ref().map_or(attempt.now, |before| before.received_at),
         status,
         detail,
@@ -320,6 +322,12 @@ fn row_of(
         tries: attempt.before.as_ref().map_or(0, |before| before.tries),
         next_at: None,
     }
+}
+
+/// Whether the bytes are kept beside their name and digest, which are enough to know a delivery again: not those that concern nothing
+/// here, nor very many whose work is done.
+fn is_kept(status: DeliveryStatus, body: &[u8]) -> bool {
+    status != DeliveryStatus::Ignored && (!status.is_settled() || body.len() <= LARGEST_KEPT)
 }
 
 fn hook_of(ping: &Ping, now: Timestamp) -> HookRow {
