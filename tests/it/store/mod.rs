@@ -1,9 +1,12 @@
 //! Stores: one story told to all of them, and what only SQLite can get wrong.
 
+mod address;
 mod commit;
 mod damage;
 mod golden;
 mod group;
+mod inbox;
+mod inbox_list;
 mod ledger;
 pub(crate) mod life;
 mod migration;

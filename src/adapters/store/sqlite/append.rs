@@ -1,8 +1,8 @@
-//! Appending: events, their hashes and their projections, in one transaction for a whole group of requests.
+//! Appending: events, their projections and deliveries, in one transaction for a whole group of requests.
 
 use std::path::Path;
 
-use rusqlite::{CachedStatement, Connection};
+use rusqlite::Connection;
 
 use super::Answer;
 use super::Writer;
@@ -10,24 +10,13 @@ use super::delivery_row::{self, Kept, Place};
 use super::error::{Trouble, edge, sql};
 use super::event_row;
 use super::heads::Heads;
-use super::ledger;
-use super::link;
 use super::request::{Done, Ready, Request};
-use super::rows::{self, Head};
+use super::rows::Head;
 use super::transaction::Transaction;
-use crate::adapters::store::chain::{GENESIS, Link};
-use crate::adapters::store::fold::run_birth;
-use crate::domain::event::{Event, Recorded};
-use crate::domain::id::{EventSeq, Version};
-use crate::domain::projection::{ArtifactRow, AttemptRow, LinkRow, PoolNews, UsageRow, commit_of};
+use super::write::{Statements, write};
+use crate::domain::id::Version;
 use crate::ports::inbox::Taken;
 use crate::ports::store::{Append, StoreError};
-
-/// The statements of every append, looked up once for a group.
-struct Statements<'a> {
-    insert_event: CachedStatement<'a>,
-    update_run: CachedStatement<'a>,
-}
 
 /// How the requests of a group are kept apart.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -79,10 +68,7 @@ fn attempt(writer: &mut Writer, path: &Path, requests: &mut [Request], apart: Ap
     let everyone = |err: &rusqlite::Error| Some((0..count).map(|_| Err(sql(err, path, "written"))).collect());
     let begun = Transaction::begin(db).and_then(|transaction| {
         heads.refresh(db)?;
-        Ok((
-            transaction,
-            Statements { insert_event: event_row::insertion(db)?, update_run: rows::update(db)? },
-        ))
+        Ok((transaction, Statements::new(db)?))
     });
     let (transaction, mut statements) = match begun {
         Ok(begun) => begun,
@@ -130,7 +116,7 @@ fn perform(
     match request {
         Request::Append(ready) => {
             let head = checked_head(db, heads, &ready.append).map_err(Failure::Refused)?;
-            let head = kept_apart(db, apart, || write(db, statements, ready, head))?;
+            let head = set_apart(db, apart, || write(db, statements, ready, head))?;
             if let Some(head) = head {
                 heads.put(head);
             }
@@ -142,13 +128,13 @@ fn perform(
                 Err(taken) => return Ok(Written::Nothing(taken)),
             };
             check_all(db, heads, appends).map_err(Failure::Refused)?;
-            let taken = kept_apart(db, apart, || take(db, statements, heads, appends, delivery, place));
+            let taken = set_apart(db, apart, || take(db, statements, heads, appends, delivery, place));
             if taken.is_err() {
                 appends.iter().for_each(|ready| heads.forget(&ready.append.run));
             }
             taken.map(|()| Written::Events)
         }
-        Request::Beside(work) => kept_apart(db, apart, || work(db)).map(Written::Rows),
+        Request::Beside(work) => set_apart(db, apart, || work(db)).map(Written::Rows),
     }
 }
 
@@ -156,24 +142,24 @@ fn perform(
 fn check_all(db: &Connection, heads: &mut Heads, appends: &[Ready]) -> Result<(), Trouble> {
     for (index, Ready { append, .. }) in appends.iter().enumerate() {
         let run = &append.run;
-        let mut before = appends.iter().take(index).filter(|ready| ready.append.run == *run);
-        let Some(first) = before.next() else {
-            if let Some(head) = checked_head(db, heads, append)? {
-                heads.put(head);
-            }
-            continue;
-        };
-        let last = before.clone().next_back().unwrap_or(first);
-        let mut keys = std::iter::once(first).chain(before).filter_map(|ready| ready.append.key.as_ref());
+        let before = || appends.iter().take(index).filter(|ready| ready.append.run == *run);
+        check_fence_and_key(db, append)?;
         if let Some(key) = &append.key
-            && keys.any(|taken| taken == key)
+            && before().any(|ready| ready.append.key.as_ref() == Some(key))
         {
             return Err(StoreError::KeyTaken { run: run.clone(), key: key.clone() }.into());
         }
-        check_fence_and_key(db, append)?;
-        let actual = last.end();
-        if actual != append.expected {
-            return Err(StoreError::Conflict { run: run.clone(), expected: append.expected, actual }.into());
+        match before().next_back().map(Ready::end) {
+            None => {
+                if let Some(head) = head_as_expected(db, heads, append)? {
+                    heads.put(head);
+                }
+            }
+            Some(actual) if actual == append.expected => {}
+            Some(actual) => {
+                let expected = append.expected;
+                return Err(StoreError::Conflict { run: run.clone(), expected, actual }.into());
+            }
         }
     }
     Ok(())
@@ -196,7 +182,7 @@ fn take(
     delivery_row::keep(db, delivery, place)
 }
 
-fn kept_apart<T>(
+fn set_apart<T>(
     db: &Connection,
     apart: Apart,
     work: impl FnOnce() -> Result<T, Trouble>,
@@ -217,62 +203,11 @@ fn in_savepoint<T>(db: &Connection, work: impl FnOnce() -> Result<T, Trouble>) -
     answer
 }
 
-fn write(
-    db: &Connection,
-    statements: &mut Statements<'_>,
-    ready: &mut Ready,
-    mut head: Option<Head>,
-) -> Result<Option<Head>, Trouble> {
-    let new = head.is_none();
-    for (recorded, body) in ready.recorded.iter_mut().zip(&ready.bodies) {
-        let prev = head.as_ref().map_or(GENESIS, |head| head.hash);
-        let link = Link {
-            run: recorded.run.as_str(),
-            version: recorded.version.0,
-            name: recorded.event.name(),
-            schema: recorded.event.schema(),
-            at: recorded.at.0,
-            actor: &ready.actor,
-            cause: recorded.cause.map(|cause| cause.0),
-            key: recorded.key.as_ref().map(|key| key.as_str()),
-            state: recorded.state.name(),
-            body,
-        };
-        let hash = link.hash(&prev);
-        recorded.seq = EventSeq(event_row::insert_event(&mut statements.insert_event, &link, &prev, &hash)?);
-        match &mut head {
-            Some(head) => {
-                head.row.apply(recorded);
-                head.hash = hash;
-            }
-            None => head = Some(Head { row: run_birth(recorded)?, hash, attempt: None }),
-        }
-        if let Some(head) = &mut head {
-            project_beside(db, head, recorded)?;
-        }
-    }
-    match &head {
-        Some(head) if new => rows::insert_run(db, head)?,
-        Some(head) => rows::update_run(&mut statements.update_run, head)?,
-        None => {}
-    }
-    Ok(head)
-}
-
 /// Checks fence, key and version, in this order: a worker that lost its lease must stop whatever else is true, and a
 /// repeated occurrence is told as such even when the run went on since.
 fn checked_head(db: &Connection, heads: &mut Heads, append: &Append) -> Result<Option<Head>, Trouble> {
     check_fence_and_key(db, append)?;
-    let run = &append.run;
-    let head = heads.take(db, run)?;
-    let actual = head.as_ref().map_or(Version(0), |head| head.row.version);
-    if actual == append.expected {
-        return Ok(head);
-    }
-    if let Some(head) = head {
-        heads.put(head);
-    }
-    Err(StoreError::Conflict { run: run.clone(), expected: append.expected, actual }.into())
+    head_as_expected(db, heads, append)
 }
 
 fn check_fence_and_key(db: &Connection, append: &Append) -> Result<(), Trouble> {
@@ -290,51 +225,15 @@ fn check_fence_and_key(db: &Connection, append: &Append) -> Result<(), Trouble> 
     Ok(())
 }
 
-/// Projects what an event says besides its run's row.
-fn project_beside(db: &Connection, head: &mut Head, recorded: &Recorded) -> Result<(), Trouble> {
-    let run = &recorded.run;
-    if let Some(attempt) = AttemptRow::birth(recorded) {
-        let newest = match head.attempt.take() {
-            None => rows::last_attempt(db, run)?,
-            kept => kept,
-        };
-        if newest.is_some_and(|newest| newest.no >= attempt.no) {
-            return Err(Trouble::Row(format!("attempt {} began already", attempt.no)));
-        }
-        rows::insert_attempt(db, &attempt)?;
-        if let Some(usage) = UsageRow::birth(recorded, &head.row.repo) {
-            ledger::put_usage(db, &usage)?;
-        }
-        head.attempt = Some(attempt);
+fn head_as_expected(db: &Connection, heads: &mut Heads, append: &Append) -> Result<Option<Head>, Trouble> {
+    let run = &append.run;
+    let head = heads.take(db, run)?;
+    let actual = head.as_ref().map_or(Version(0), |head| head.row.version);
+    if actual == append.expected {
+        return Ok(head);
     }
-    if let Event::AttemptEnded(body) = &recorded.event {
-        let begun = match head.attempt.take() {
-            Some(newest) if newest.no == body.attempt => Some(newest),
-            _ => rows::attempt(db, run, body.attempt)?,
-        };
-        if let Some(mut attempt) = begun {
-            attempt.apply(recorded);
-            rows::update_attempt(db, &attempt)?;
-            if let Some(mut usage) = ledger::usage_at(db, attempt.seq)? {
-                usage.apply(recorded);
-                ledger::put_usage(db, &usage)?;
-            }
-        }
+    if let Some(head) = head {
+        heads.put(head);
     }
-    if let Some(artifact) = ArtifactRow::of(recorded) {
-        rows::insert_artifact(db, &artifact)?;
-    }
-    if let Some(news) = PoolNews::of(recorded) {
-        ledger::put_pool(db, &news, run, recorded.seq)?;
-    }
-    if LinkRow::concerns(&recorded.event) {
-        let known = link::of_run(db, run)?;
-        let mut link = known.unwrap_or_else(|| LinkRow::birth(&head.row));
-        link.apply(&recorded.event);
-        link::put(db, &link)?;
-    }
-    if let Some(sha) = commit_of(&recorded.event) {
-        link::put_commit(db, run, sha)?;
-    }
-    Ok(())
+    Err(StoreError::Conflict { run: run.clone(), expected: append.expected, actual }.into())
 }

@@ -1,6 +1,6 @@
 //! The store in one SQLite file: write-ahead log, full synchronisation, one writing connection and a few that read.
 //!
-//! Read in this order: `open` (the file and its settings), `schema` (migrations), `request`, `append` and `commit` (the way
+//! Read in this order: `open` (the file and its settings), `schema` (migrations), `request`, `commit`, `append` and `write` (the way
 //! in), `read` and `readers` (the way out), `inbox`, `lease`, and for upkeep `replay`, `verify`, `rebuild`, `backup`. No type of the
 //! SQLite library leaves this folder, and no file handle but SQLite's own is ever closed on a store that is open: closing
 //! one would drop SQLite's locks (POSIX).
@@ -28,6 +28,7 @@ mod schema;
 mod transaction;
 mod values;
 mod verify;
+mod write;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
