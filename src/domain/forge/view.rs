@@ -61,13 +61,10 @@ impl ForgeView {
                 None if self.comments.len() < KEPT_COMMENTS => true,
                 None => self.oldest_comment().is_some_and(|oldest| (comment.at, key_at(comment)) > oldest),
             },
-            ForgeFact::Pull(pull) => self.pull.as_ref().is_none_or(|known| {
-                let same = PullFact { at: known.at, by: known.by.clone(), ..pull.clone() };
-                pull.is_newer_than(known) && same != *known
-            }),
-            ForgeFact::Head(head) => {
-                self.head.as_ref().is_none_or(|known| head.is_newer_than(known) && head.sha != known.sha)
-            }
+            // Also where only the time is news: without it, what is older than this word and comes later would undo it.
+            ForgeFact::Pull(pull) => self.pull.as_ref().is_none_or(|known| pull.is_newer_than(known)),
+            ForgeFact::Head(head) => self.head.as_ref().is_none_or(|known| head.is_newer_than(known)),
+            // A question's answer is as new as the question, so one that says the same must leave nothing.
             ForgeFact::Repository(repository) => self
                 .repository
                 .as_ref()

@@ -510,6 +510,10 @@ impl Run {
             Event::PrLinked(body) => {
                 self.forge_parked = None;
                 self.pr = Some(PullRequest { number: body.pr_number, url: body.url.clone() });
+                // One that was told of before may have been somebody else's, from a branch of the same name.
+                if self.forge.pull.as_ref().is_some_and(|pull| pull.number != body.pr_number) {
+                    self.forge.pull = None;
+                }
                 if let (Gate::Approved { request, by }, Some(linked)) = (&self.gate, &body.request)
                     && request.id == *linked
                 {

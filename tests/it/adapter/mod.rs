@@ -22,6 +22,7 @@ mod environment;
 mod forge;
 mod gate;
 mod gh;
+mod github_payload;
 mod guard;
 mod guard_hostile;
 mod guard_parked;

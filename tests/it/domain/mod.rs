@@ -3,6 +3,8 @@
 mod agent;
 mod attempts;
 mod command_policy;
+mod forge_history;
+mod forge_view;
 mod gate;
 mod holding;
 mod ids;

@@ -127,7 +127,7 @@ fn all(repository: &Repository, pull: &Pull, asked_at: Timestamp) -> Result<Vec<
         let head = text::commit(&commit.oid)?;
         if let Some(contexts) = commit.status_check_rollup.as_ref().map(|rollup| &rollup.contexts) {
             for context in contexts.nodes.iter().flatten() {
-                facts.extend(context_fact(context, &head)?);
+                facts.extend(context_fact(context, &head, asked_at)?);
             }
             if contexts.page_info.as_ref().is_some_and(|page| page.has_next_page) {
                 facts.push(ForgeFact::Check(unseen(&head)));
@@ -140,11 +140,14 @@ fn all(repository: &Repository, pull: &Pull, asked_at: Timestamp) -> Result<Vec<
     Ok(facts)
 }
 
-/// The state is that of the question's moment, but its time is that of the last change, so that asking again says the same. It is
-/// moved behind webhooks of the same second, and to that second's end once nothing more can have happened in it.
-fn pull_fact(pull: &Pull, asked_at: Timestamp) -> Result<PullFact, String> {
-    let changed = time(Some(&pull.updated_at), "updatedAt")?;
+/// The time of a state that changed at `changed` and was looked at later. It is that of the change, so that looking again says the
+/// same, but behind webhooks of the same second, and at that second's end once nothing more can have happened in it.
+fn looked(changed: Timestamp, asked_at: Timestamp) -> Timestamp {
     let is_settled = asked_at >= changed.plus(SETTLED);
+    changed.plus(Duration::from_millis(if is_settled { 999 } else { 1 }))
+}
+
+fn pull_fact(pull: &Pull, asked_at: Timestamp) -> Result<PullFact, String> {
     let is_merged = pull.merged || pull.state == "MERGED";
     let state = match pull.state.as_str() {
         _ if is_merged => PullState::Merged,
@@ -159,7 +162,7 @@ fn pull_fact(pull: &Pull, asked_at: Timestamp) -> Result<PullFact, String> {
         draft: pull.is_draft,
         head_sha: text::commit(&pull.head_ref_oid)?,
         base_branch: text::branch(&pull.base_ref_name),
-        at: changed.plus(Duration::from_millis(if is_settled { 999 } else { 1 })),
+        at: looked(time(Some(&pull.updated_at), "updatedAt")?, asked_at),
         by: pull.merged_by.as_ref().filter(|_| is_merged).map(|by| by.name()),
         merge_sha: merge_sha.map(|commit| text::commit(&commit.oid)).transpose()?,
     })
@@ -208,7 +211,11 @@ fn comment_fact(comment: &Comment, kind: CommentKind, at: Option<&Thread>) -> Re
 }
 
 /// What one entry of the rollup says; nothing for one of a kind nobody knows.
-fn context_fact(context: &Context, head: &CommitSha) -> Result<Option<ForgeFact>, String> {
+fn context_fact(
+    context: &Context,
+    head: &CommitSha,
+    asked_at: Timestamp,
+) -> Result<Option<ForgeFact>, String> {
     Ok(match context {
         Context::CheckRun(run) => {
             let conclusion = text::ended(&run.status, run.conclusion.as_deref());
@@ -235,14 +242,14 @@ fn context_fact(context: &Context, head: &CommitSha) -> Result<Option<ForgeFact>
         }
         Context::StatusContext(status) => Some(ForgeFact::Check(CheckFact {
             kind: CheckKind::Status,
-            // The answer has no number for these.
+            // The answer has no number for these, and two of one second are told apart by nothing else.
             id: 0,
             suite: None,
             name: text::name(&status.context),
             app: String::new(),
             head_sha: head.clone(),
             conclusion: text::settled(&status.state),
-            at: time(status.created_at.as_deref(), "createdAt")?,
+            at: looked(time(status.created_at.as_deref(), "createdAt")?, asked_at),
             url: text::link(status.target_url.as_deref()),
             summary: text::summary(None, status.description.as_deref()),
         })),
