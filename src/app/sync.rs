@@ -2,7 +2,7 @@
 //! everything a webhook can lose.
 
 use super::execute::By;
-use super::{App, AppError};
+use super::{App, AppError, ForgeError};
 use crate::domain::actor::{Actor, Channel};
 use crate::domain::command::Command;
 use crate::domain::decide::{Ctx, decide};
@@ -10,6 +10,7 @@ use crate::domain::forge::standing::{CiStatus, ReviewStatus};
 use crate::domain::id::{PrNumber, RepoSlug, RunId};
 use crate::domain::run::Run;
 use crate::domain::state::State;
+use crate::domain::time::Timestamp;
 use crate::ports::forge::Watched;
 use crate::ports::store::RunQuery;
 
@@ -69,6 +70,22 @@ pub struct SyncFailure {
     pub pr: PrNumber,
     /// Why.
     pub error: String,
+    /// When the forge may be asked again, where it was only too much for now.
+    pub until: Option<Timestamp>,
+}
+
+impl SyncFailure {
+    fn of(one: &Watched, err: &(impl std::error::Error + ?Sized)) -> Self {
+        Self { run: one.run.clone(), pr: one.number, error: err.to_string(), until: None }
+    }
+
+    fn forge(one: &Watched, err: &ForgeError) -> Self {
+        let until = match err {
+            ForgeError::Limited { until, .. } => Some(*until),
+            _ => None,
+        };
+        Self { until, ..Self::of(one, err) }
+    }
 }
 
 impl App {
@@ -84,12 +101,10 @@ impl App {
         if watched.is_empty() {
             return Ok(report);
         }
-        let failed =
-            |one: &Watched, error: String| SyncFailure { run: one.run.clone(), pr: one.number, error };
         let observed = match self.ports.forge.observe(&watched).await {
             Ok(observed) => observed,
             Err(err) => {
-                report.failures = watched.iter().map(|one| failed(one, err.to_string())).collect();
+                report.failures = watched.iter().map(|one| SyncFailure::forge(one, &err)).collect();
                 return Ok(report);
             }
         };
@@ -98,17 +113,18 @@ impl App {
             let facts = match answer.map(|answer| &answer.facts) {
                 Some(Ok(facts)) => facts.clone(),
                 Some(Err(err)) => {
-                    report.failures.push(failed(one, err.to_string()));
+                    report.failures.push(SyncFailure::forge(one, err));
                     continue;
                 }
                 None => {
-                    report.failures.push(failed(one, "the forge did not answer about it".to_owned()));
+                    let err = ForgeError::Unavailable("it did not answer about this one".to_owned());
+                    report.failures.push(SyncFailure::forge(one, &err));
                     continue;
                 }
             };
             match self.take_in(&one.run, Command::Observe { facts }, options.dry_run) {
                 Ok((before, run, events)) => report.results.push(synced(one, before, &run, events)),
-                Err(err) => report.failures.push(failed(one, err.to_string())),
+                Err(err) => report.failures.push(SyncFailure::of(one, &err)),
             }
         }
         Ok(report)

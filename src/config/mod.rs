@@ -36,7 +36,7 @@ use layer::Layers;
 pub use layer::{Environment, Origin, Sourced};
 pub use policy::Policies;
 pub use prompts::templates_in;
-pub use secret::{Hidden, Secret};
+pub use secret::{Hidden, Secret, secret_in};
 pub use webhook::WebhookSettings;
 
 /// Paths named on the command line.

@@ -97,6 +97,19 @@ pub(super) fn found(
     Ok((!value.is_empty()).then(|| (Hidden(value.to_owned()), from)))
 }
 
+/// Reads a secret from a file that only its owner can read. Line ends after it are not part of it.
+///
+/// # Errors
+/// In words, when the file cannot be read, others can read it, or it is not one line of text.
+pub fn secret_in(path: &Path) -> Result<Hidden, String> {
+    let text = read_file(path, FileRule::Private)?;
+    let value = text.trim_end_matches(['\n', '\r']);
+    if value.contains(char::is_control) {
+        return Err("a secret is one line without control characters".to_owned());
+    }
+    Ok(Hidden::new(value.to_owned()))
+}
+
 /// Refuses what is no variable's name.
 pub(super) fn check_variable(variable: &str) -> Result<(), String> {
     let is_name = variable.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')

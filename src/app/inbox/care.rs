@@ -112,7 +112,7 @@ impl App {
         for row in rows {
             let Some(body) = self.ports.inbox.body(GITHUB, &row.id)? else { continue };
             retried.tried += 1;
-            match self.again(row, body) {
+            match self.again(row, &body) {
                 Received::Kept(kept) if kept.status.is_settled() => retried.settled += 1,
                 Received::Duplicate => retried.settled += 1,
                 Received::Kept(_)
@@ -150,13 +150,12 @@ impl App {
                 }
             };
             let (id, origin) = (sent.id.clone(), DeliveryOrigin::Reconciled);
-            let incoming = Incoming { id, origin, event: sent.event, hook: Some(hook), body };
+            let incoming = Incoming { id, origin, event: sent.event, hook: Some(hook), body: &body };
             match self.receive(&incoming) {
                 Received::Kept(_) | Received::Duplicate => report.taken += 1,
                 Received::OtherBody => report.failures.push((sent.id, "it came with other bytes".to_owned())),
-                Received::Malformed(why) | Received::Failed(why) | Received::Unavailable(why) => {
-                    report.failures.push((sent.id, why));
-                }
+                Received::Malformed(misfit) => report.failures.push((sent.id, misfit.to_string())),
+                Received::Failed(why) | Received::Unavailable(why) => report.failures.push((sent.id, why)),
             }
         }
         Ok(report)
@@ -193,6 +192,22 @@ impl App {
             hooks: inbox.hooks()?,
             incidents: inbox.incidents(20)?,
         })
+    }
+
+    /// A delivery, without its bytes; `None` when it is not known.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn delivery(&self, id: &DeliveryId) -> Result<Option<DeliveryRow>, AppError> {
+        Ok(self.ports.inbox.delivery(GITHUB, id)?)
+    }
+
+    /// The bytes of a delivery; `None` where they were not kept.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn delivery_body(&self, id: &DeliveryId) -> Result<Option<Vec<u8>>, AppError> {
+        Ok(self.ports.inbox.body(GITHUB, id)?)
     }
 
     /// Deliveries, newest first.

@@ -6,12 +6,14 @@
 
 pub mod care;
 mod known;
+pub mod needed;
 mod process;
 
 use crate::domain::forge::delivery::{DeliveryId, DeliveryOrigin, DeliveryStatus};
 use crate::domain::id::RunId;
 use crate::domain::state::State;
 
+pub use crate::ports::payload::Misfit;
 pub(crate) use known::KnownRuns;
 
 /// Whose deliveries these are.
@@ -19,7 +21,7 @@ pub const GITHUB: &str = "github";
 
 /// A delivery that came in, signed.
 #[derive(Debug, Clone)]
-pub struct Incoming {
+pub struct Incoming<'a> {
     /// Its name.
     pub id: DeliveryId,
     /// How it came.
@@ -29,7 +31,7 @@ pub struct Incoming {
     /// The hook it says it is from.
     pub hook: Option<u64>,
     /// Its bytes.
-    pub body: Vec<u8>,
+    pub body: &'a [u8],
 }
 
 /// What came of it.
@@ -42,7 +44,7 @@ pub enum Received {
     /// Its name is known with other bytes: noted, and nothing else.
     OtherBody,
     /// Its bytes do not fit; nothing is kept.
-    Malformed(String),
+    Malformed(Misfit),
     /// It is kept and could not be processed; it is tried again.
     Failed(String),
     /// It cannot be kept now: the sender has to come again.

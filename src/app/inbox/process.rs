@@ -27,12 +27,15 @@ const REPLAY_WINDOW: Duration = Duration::from_secs(7 * 24 * 3_600);
 /// How often a delivery is decided again after another process appended first.
 const ROUNDS: usize = 32;
 
+/// The longest body that is kept after its work is done, in bytes; GitHub's usual ones have 10 to 30 KiB.
+const LARGEST_KEPT: usize = 1024 * 1024;
+
 /// Tries of a delivery that cannot be processed, the first included.
 pub(super) const MOST_TRIES: u32 = 12;
 
 /// What one try works with.
 struct Try<'a> {
-    incoming: &'a Incoming,
+    incoming: &'a Incoming<'a>,
     digest: Digest,
     now: Timestamp,
     /// What is known of it already.
@@ -44,9 +47,9 @@ impl App {
     ///
     /// What is answered with [`Received::Kept`] is durable: the delivery, every event that follows from it and the mark that it was
     /// processed are there together, or none of them is.
-    pub fn receive(&self, incoming: &Incoming) -> Received {
+    pub fn receive(&self, incoming: &Incoming<'_>) -> Received {
         let now = self.ports.clock.now().wall;
-        let digest = match Digest::new(hex::encode(Sha256::digest(&incoming.body))) {
+        let digest = match Digest::new(hex::encode(Sha256::digest(incoming.body))) {
             Ok(digest) => digest,
             Err(err) => return Received::Unavailable(err.to_string()),
         };
@@ -80,11 +83,11 @@ impl App {
         let body = self.ports.inbox.body(GITHUB, id)?;
         let body =
             body.ok_or_else(|| AppError::Invalid(format!("the bytes of delivery `{id}` were not kept")))?;
-        Ok(self.again(known, body))
+        Ok(self.again(known, &body))
     }
 
     /// Works on a delivery that is kept, once more.
-    pub(super) fn again(&self, known: DeliveryRow, body: Vec<u8>) -> Received {
+    pub(super) fn again(&self, known: DeliveryRow, body: &[u8]) -> Received {
         let (id, event) = (known.id.clone(), known.event.clone());
         let incoming = Incoming { id, origin: known.origin, event, hook: known.hook, body };
         let digest = known.digest.clone();
@@ -94,9 +97,9 @@ impl App {
 
     fn work_on(&self, attempt: &Try<'_>) -> Received {
         let incoming = attempt.incoming;
-        let reading = match self.ports.payloads.read(&incoming.event, &incoming.body) {
+        let reading = match self.ports.payloads.read(&incoming.event, incoming.body) {
             Ok(reading) => reading,
-            Err(misfit) => return Received::Malformed(misfit.to_string()),
+            Err(misfit) => return Received::Malformed(misfit),
         };
         match self.process(attempt, reading) {
             Ok(received) => received,
@@ -144,7 +147,7 @@ impl App {
         self.keep(attempt, DeliveryStatus::Replayed, &detail)
     }
 
-    fn other_body(&self, incoming: &Incoming, now: Timestamp) -> Received {
+    fn other_body(&self, incoming: &Incoming<'_>, now: Timestamp) -> Received {
         let incident = Incident {
             at: now,
             kind: "other_body".to_owned(),
@@ -310,8 +313,7 @@ fn row_of(
         event: incoming.event.clone(),
         hook: incoming.hook,
         digest: attempt.digest.clone(),
-        // What concerns nothing here is not kept: its name and digest are enough to know it again.
-        body: (status != DeliveryStatus::Ignored).then(|| incoming.body.clone()),
+        body: is_kept(status, incoming.body).then(|| incoming.body.to_vec()),
         received_at: attempt.before.as_ref().map_or(attempt.now, |before| before.received_at),
         status,
         detail,
@@ -320,6 +322,12 @@ fn row_of(
         tries: attempt.before.as_ref().map_or(0, |before| before.tries),
         next_at: None,
     }
+}
+
+/// Whether the bytes are kept beside their name and digest, which are enough to know a delivery again: not those that concern nothing
+/// here, nor very many whose work is done.
+fn is_kept(status: DeliveryStatus, body: &[u8]) -> bool {
+    status != DeliveryStatus::Ignored && (!status.is_settled() || body.len() <= LARGEST_KEPT)
 }
 
 fn hook_of(ping: &Ping, now: Timestamp) -> HookRow {

@@ -46,6 +46,7 @@ mod show_forge;
 mod show_json;
 mod show_judged;
 mod steer;
+mod sync;
 mod told;
 mod ui;
 mod upkeep;
@@ -53,6 +54,10 @@ mod usage;
 mod verify;
 mod verify_view;
 mod watch;
+mod webhook;
+mod webhook_reconcile;
+mod webhook_serve;
+mod webhook_view;
 mod why;
 mod words;
 
@@ -281,6 +286,18 @@ enum Command {
     /// Show what an agent asks the engine to do for it, and decide about it
     #[command(display_order = 15)]
     Actions(actions::Args),
+    /// Ask where pull requests stand, and record what is news
+    #[command(display_order = 28)]
+    SyncGithub(sync::Args),
+    /// Take deliveries of GitHub's webhooks in
+    #[command(display_order = 29)]
+    RunGithubWebhook(webhook_serve::Args),
+    /// Look into deliveries of webhooks, and fetch those that did not come
+    #[command(subcommand, display_order = 29)]
+    Webhook(webhook::Command),
+    /// Forget old deliveries of webhooks
+    #[command(display_order = 36)]
+    CleanupWebhookDeliveries(webhook::CleanupArgs),
     /// Read the whole log and say whether it is sound
     #[command(display_order = 30)]
     VerifyLog,
@@ -360,6 +377,10 @@ fn dispatch(session: &Session<'_>, command: &Command) -> Outcome {
         Command::Actions(args) => actions::execute(session, args),
         Command::Usage(args) => usage::execute(session, args),
         Command::Quota(args) => quota::execute(session, args),
+        Command::SyncGithub(args) => sync::execute(session, args),
+        Command::RunGithubWebhook(args) => webhook_serve::execute(session, args),
+        Command::Webhook(command) => webhook::execute(session, command),
+        Command::CleanupWebhookDeliveries(args) => webhook::cleanup(session, args),
         Command::VerifyLog => upkeep::verify(session),
         Command::RebuildProjections => upkeep::rebuild(session),
         Command::Replay(args) => replay::execute(session, args),

@@ -14,9 +14,11 @@ mod pulse;
 mod signal;
 mod step;
 mod step_end;
+mod sync;
 mod usage;
 mod verb;
 mod verify;
+mod webhook;
 
 use crate::harness::{Answer, Sandbox};
 

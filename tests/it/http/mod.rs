@@ -1,7 +1,11 @@
 //! The server, told with real sockets on loopback: most of what comes here is slow, broken or hostile.
 
 mod body;
+mod hostile;
+mod receiver;
+mod repeated;
 mod serve;
+mod signature;
 mod slow;
 
 use std::net::SocketAddr;
