@@ -24,6 +24,9 @@ pub(super) fn request_events(run: &Run, request: &PrRequest, person: bool) -> Re
     if let Some(open) = run.open.as_ref().filter(|open| open.step.touches_the_world()) {
         return Err(Rejection::AttemptOpen { attempt: open.no, step: open.step });
     }
+    if run.pr_is_over() {
+        return Err(Rejection::PrOver);
+    }
     let change = run.change.as_ref().ok_or(Rejection::NoChange)?;
     if request.binding.head_sha != change.head_sha {
         return Err(Rejection::NotTheChange);

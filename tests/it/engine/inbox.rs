@@ -11,14 +11,28 @@ use serde_json::{Value, json};
 
 use super::Scene;
 
-fn delivery(number: u64, event: &str, body: &Value) -> Incoming {
-    Incoming {
-        id: DeliveryId::new(&format!("00000000-0000-4000-8000-{number:012}")).unwrap(),
-        origin: DeliveryOrigin::Webhook,
-        event: event.to_owned(),
-        hook: Some(1),
-        body: serde_json::to_vec(body).unwrap(),
+/// A delivery as it was sent.
+struct Sent {
+    id: DeliveryId,
+    event: &'static str,
+    body: Vec<u8>,
+}
+
+impl Sent {
+    fn incoming(&self) -> Incoming<'_> {
+        Incoming {
+            id: self.id.clone(),
+            origin: DeliveryOrigin::Webhook,
+            event: self.event.to_owned(),
+            hook: Some(1),
+            body: &self.body,
+        }
     }
+}
+
+fn delivery(number: u64, event: &'static str, body: &Value) -> Sent {
+    let id = DeliveryId::new(&format!("00000000-0000-4000-8000-{number:012}")).unwrap();
+    Sent { id, event, body: serde_json::to_vec(body).unwrap() }
 }
 
 /// A check run as GitHub tells it for a fork's pull request: without the pull request's number.
@@ -52,12 +66,12 @@ fn comment(number: u64) -> Value {
 }
 
 impl Scene {
-    fn status(&self, incoming: &Incoming) -> DeliveryStatus {
-        self.store.delivery("github", &incoming.id).unwrap().unwrap().status
+    fn status(&self, sent: &Sent) -> DeliveryStatus {
+        self.store.delivery("github", &sent.id).unwrap().unwrap().status
     }
 
-    fn kept(&self, incoming: &Incoming) -> DeliveryStatus {
-        match self.app.receive(incoming) {
+    fn kept(&self, sent: &Sent) -> DeliveryStatus {
+        match self.app.receive(&sent.incoming()) {
             Received::Kept(kept) => kept.status,
             other => panic!("not kept: {other:?}"),
         }
@@ -70,7 +84,7 @@ async fn a_forks_check_finds_its_run_by_the_commit_whatever_the_case_of_the_name
     let told = delivery(1, "check_run", &check_run("Acme/Parser", &head, "success"));
     assert_eq!(scene.kept(&told), DeliveryStatus::Processed);
     assert_eq!(scene.app.run(&run).unwrap().state, State::ReviewWait);
-    assert!(matches!(scene.app.receive(&told), Received::Duplicate));
+    assert!(matches!(scene.app.receive(&told.incoming()), Received::Duplicate));
 }
 
 #[tokio::test]
@@ -79,7 +93,7 @@ async fn the_same_name_with_other_bytes_changes_nothing_and_is_noted() {
     scene.kept(&delivery(1, "check_run", &check_run("acme/parser", &head, "success")));
     let before = scene.names(&run).len();
     let other = delivery(1, "check_run", &check_run("acme/parser", &head, "failure"));
-    assert!(matches!(scene.app.receive(&other), Received::OtherBody));
+    assert!(matches!(scene.app.receive(&other.incoming()), Received::OtherBody));
     assert_eq!(scene.names(&run).len(), before);
     assert_eq!(scene.store.incidents(10).unwrap()[0].kind, "other_body");
 }
@@ -137,7 +151,7 @@ async fn a_repository_nobody_works_on_is_ignored_and_its_bytes_are_not_kept() {
 async fn bytes_that_do_not_fit_their_events_name_are_not_kept() {
     let (scene, _, head) = Scene::with_pr("r1").await;
     let bent = delivery(1, "pull_request_review", &check_run("acme/parser", &head, "success"));
-    assert!(matches!(scene.app.receive(&bent), Received::Malformed(_)));
+    assert!(matches!(scene.app.receive(&bent.incoming()), Received::Malformed(_)));
     assert!(scene.store.delivery("github", &bent.id).unwrap().is_none());
 }
 
@@ -165,8 +179,8 @@ async fn many_at_once_for_one_run_leave_each_its_event_once() {
                     body["check_run"]["id"] = json!(100 + lane * 10 + number);
                     body["check_run"]["name"] = json!(format!("job {lane} {number}"));
                     let told = delivery(1_000 + lane * 10 + number, "check_run", &body);
-                    assert!(matches!(app.receive(&told), Received::Kept(_)));
-                    assert!(matches!(app.receive(&told), Received::Duplicate));
+                    assert!(matches!(app.receive(&told.incoming()), Received::Kept(_)));
+                    assert!(matches!(app.receive(&told.incoming()), Received::Duplicate));
                 }
             });
         }
