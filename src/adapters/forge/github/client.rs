@@ -103,9 +103,9 @@ impl GitHubClient {
             ForgeError::Unavailable(format!("`{}` cannot be made: {err}", settings.state_dir.display()))
         })?;
         Ok(Self(Arc::new(Inner {
+            wire: Wire::new(time_limit, address.network()),
             address,
             session: Session::new(settings.login),
-            wire: Wire::new(time_limit, is_loopback),
             meter,
             memory: Memory::default(),
             clock,
