@@ -3,6 +3,7 @@
 use http::HeaderMap;
 use reqwest::Url;
 
+use super::wire::Network;
 use crate::ports::forge::ForgeError;
 
 /// The address of an API.
@@ -45,6 +46,11 @@ impl Address {
     /// Says whether it is on this machine.
     pub(super) fn is_loopback(&self) -> bool {
         is_loopback(&self.base)
+    }
+
+    /// How far away it is.
+    pub(super) fn network(&self) -> Network {
+        if self.base.scheme() == "http" { Network::Own } else { Network::Wide }
     }
 
     /// Host and port, in letters that a file's name may have.

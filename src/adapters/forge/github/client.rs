@@ -101,9 +101,9 @@ impl GitHubClient {
         let time_limit = settings.time_limit.max(SHORTEST);
         let meter = Meter::new(&settings.state_dir, &address.host(), gap, time_limit);
         Ok(Self(Arc::new(Inner {
+            wire: Wire::new(time_limit, address.network()),
             address,
             session: Session::new(settings.login),
-            wire: Wire::new(time_limit, is_loopback),
             meter,
             memory: Memory::default(),
             clock,

@@ -115,13 +115,13 @@ impl Meter {
                 check(&self.load(clock)?, login, scope, purpose, &clock.now())?;
                 let waited = self.longest.saturating_mul(PATIENCE).saturating_add(self.gap);
                 let lock = timeout(waited, self.lock(&self.write, "write.lock")).await;
-                let lock = lock.map_err(|_| crowded(&clock.now()))?.map_err(unkept)?;
+                let lock = lock.map_err(|_| crowded(&clock.now()))?.map_err(|err| unkept(&err))?;
                 sleep(self.gap_left(clock)?).await;
                 Some(lock)
             }
         };
         let turn = timeout(self.longest.saturating_mul(PATIENCE), self.lock(&self.turn, "lock")).await;
-        let (unsaved, file) = turn.map_err(|_| crowded(&clock.now()))?.map_err(unkept)?;
+        let (unsaved, file) = turn.map_err(|_| crowded(&clock.now()))?.map_err(|err| unkept(&err))?;
         let now = clock.now();
         let mut remembered = match &*unsaved {
             Some(unsaved) => unsaved.clone(),
@@ -131,7 +131,7 @@ impl Meter {
         if purpose == Purpose::Write {
             remembered.is_writing = true;
             remembered.last_write = Some(now);
-            remembered.save(&self.place(), false).map_err(unkept)?;
+            remembered.save(&self.place(), false).map_err(|err| unkept(&err))?;
         }
         let locks = Locks { unsaved, _turn: file, _write: write };
         Ok(Turn { place: self.place(), login: login.to_owned(), scope, purpose, remembered, locks })
@@ -142,7 +142,7 @@ impl Meter {
     }
 
     fn load(&self, clock: &dyn Clock) -> Result<Remembered, ForgeError> {
-        Remembered::load(&self.place(), &clock.now()).map_err(unkept)
+        Remembered::load(&self.place(), &clock.now()).map_err(|err| unkept(&err))
     }
 
     /// How long the next write waits; the lock for writes must be held, so that a mark is one of a dead process.
@@ -291,7 +291,7 @@ fn until(
     .max()
 }
 
-fn unkept(err: io::Error) -> ForgeError {
+fn unkept(err: &io::Error) -> ForgeError {
     ForgeError::Unavailable(format!(
         "GitHub's limits cannot be kept in the data directory ({err}); make room or let it be written"
     ))

@@ -214,10 +214,10 @@ fn answer(
 ) -> std::io::Result<()> {
     let mut text = format!("HTTP/1.1 {status} Scripted\r\n");
     if status != 304 {
-        text += &format!("content-type: application/json\r\ncontent-length: {length}\r\n");
+        text.extend(["content-type: application/json\r\ncontent-length: ", &length.to_string(), "\r\n"]);
     }
     for (name, value) in headers {
-        text += &format!("{name}: {value}\r\n");
+        text.extend([name, ": ", value, "\r\n"]);
     }
     text += "\r\n";
     if status != 304 {

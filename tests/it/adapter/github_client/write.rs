@@ -33,9 +33,9 @@ async fn a_write_on_a_connection_that_was_used_before_is_sent_once() {
 #[tokio::test]
 async fn a_write_that_hangs_ends_at_the_time_limit_and_is_sent_once() {
     let mut stage = Stage::new([Act::Hang]);
-    stage.time_limit = Duration::from_millis(100);
+    stage.time_limit = Duration::from_millis(300);
     let why = assert_unavailable(stage.client().write(Verb::Patch, "/repos/o/r/pulls/1", &json!({})).await);
-    assert!(why.contains("0.1 s"), "{why}");
+    assert!(why.contains("0.3 s"), "{why}");
     assert_eq!(stage.lines(), ["PATCH /api/v3/repos/o/r/pulls/1"]);
 }
 
