@@ -67,8 +67,10 @@ impl World {
         } else {
             (format!("{}:{}", base.owner, wanted.base), format!("{}:{branch}", head.owner))
         };
-        match git::ahead(&base.dir, &base_sha, &head_sha) {
-            Some(0) => return Err(custom(&format!("No commits between {} and {}", names.0, names.1))),
+        match git::fork_point(&base.dir, &base_sha, &head_sha) {
+            Some(point) if point == head_sha => {
+                return Err(custom(&format!("No commits between {} and {}", names.0, names.1)));
+            }
             Some(_) => {}
             None => {
                 let words = format!("The {} branch has no history in common with {}", names.1, names.0);

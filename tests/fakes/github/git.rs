@@ -156,9 +156,14 @@ pub(crate) fn merge(
     git(dir, &args, b"")
 }
 
+/// The newest commit that both have; `None` where they share no history.
+pub(crate) fn fork_point(dir: &Path, base: &str, head: &str) -> Option<String> {
+    git(dir, &["merge-base", base, head], b"").ok()
+}
+
 /// How many commits `head` has that `base` has not; `None` where they share no history.
 pub(crate) fn ahead(dir: &Path, base: &str, head: &str) -> Option<u64> {
-    git(dir, &["merge-base", base, head], b"").ok()?;
+    fork_point(dir, base, head)?;
     git(dir, &["rev-list", "--count", &format!("{base}..{head}")], b"").ok()?.parse().ok()
 }
 

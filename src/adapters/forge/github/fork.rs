@@ -28,7 +28,7 @@ impl GitHubForge {
         owner: &str,
     ) -> Result<Option<Repository>, ForgeError> {
         let name = RepoSlug::new(owner, base.name.repo())
-            .map_err(|err| ForgeError::Refused(format!("there is no fork: {err}")))?;
+            .map_err(|err| ForgeError::Refused(format!("{err}: set `login` to who owns forks")))?;
         let Some(found) = self.repositories.find(&name).await? else { return Ok(None) };
         if !found.name.owner().eq_ignore_ascii_case(owner) {
             // It was there once and belongs to somebody else now.

@@ -50,11 +50,11 @@ impl Hooks for GitHubForge {
         let base = self.repositories.get(repo).await?;
         let path = format!("/repos/{}/hooks?per_page=100", base.name);
         // GitHub answers with 404 to whoever may not see them.
-        if self.client.get(&path).await?.status != 200 {
-            return Err(hidden(repo));
-        }
-        let listed = self.client.pages(&path, MOST_HOOKS).await?;
-        listed.into_iter().map(|hook| shaped::<Hook>(hook, "hook").map(Hook::info)).collect()
+        let listed = self.client.pages(&path, MOST_HOOKS).await.map_err(|err| match err {
+            ForgeError::NotFound(_) => hidden(repo),
+            err => err,
+        });
+        listed?.into_iter().map(|hook| shaped::<Hook>(hook, "hook").map(Hook::info)).collect()
     }
 
     async fn sent(&self, repo: &RepoSlug, hook: u64, since: Timestamp) -> Result<Vec<Sent>, ForgeError> {

@@ -121,7 +121,8 @@ impl GitHubForge {
             for value in self.client.pages(&path, 300).await? {
                 let pull: Pull = shaped(value, "pull request")?;
                 // Should GitHub ever leave the filter out of account, others' pull requests are none of ours.
-                if pull.head.branch == branch.as_str() {
+                let from_us = |repo: &Named| owners.contains(&repo.full_name.owner().to_ascii_lowercase());
+                if pull.head.branch == branch.as_str() && pull.head.repo.as_ref().is_none_or(from_us) {
                     all.push(pull);
                 }
             }

@@ -175,7 +175,8 @@ impl Stage {
     /// Requests of a method whose path ends so.
     pub(crate) fn asked(&self, method: &str, ending: &str) -> usize {
         let is_it = |request: &&Value| {
-            request["method"] == method && request["path"].as_str().is_some_and(|path| path.ends_with(ending))
+            let path = request["path"].as_str().and_then(|target| target.split('?').next());
+            request["method"] == method && path.is_some_and(|path| path.ends_with(ending))
         };
         self.github.requests().iter().filter(is_it).count()
     }

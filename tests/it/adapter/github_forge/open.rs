@@ -23,7 +23,7 @@ async fn it_is_opened_as_it_was_approved_and_found_again() {
     let opened = work.open(&stage, &wish).await.unwrap();
     assert!(!opened.found);
     let pull = stage.pull();
-    assert_eq!(opened.url.as_deref(), pull["html_url"].as_str());
+    assert_eq!(opened.url, Some(format!("{}/{REPO}/pull/1", stage.github.web())));
     assert_eq!((&pull["title"], &pull["draft"]), (&json!("Fix it"), &json!(true)));
     assert_eq!(pull["base"]["ref"], "main");
     assert_eq!(pull["labels"], json!(["automated", "fix"]));
