@@ -144,8 +144,8 @@ impl Stage {
     #[track_caller]
     pub(super) fn reaches(&self, state: &str, reason: &str) {
         self.until(&format!("{state} because of {reason}"), |stage| {
-            if stage.hears == Hears::Questions && stage.json(&["show", "r1"])["pr_number"].is_u64() {
-                let _asked = stage.agentpr(&["sync-github", "--run-id", "r1"]);
+            if stage.hears == Hears::Questions {
+                let _asked = stage.agentpr(&["sync-github"]).ok();
             }
             let shown = stage.json(&["show", "r1"]);
             shown["state"] == state && shown["reason"]["code"] == reason
