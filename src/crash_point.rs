@@ -26,6 +26,8 @@ pub const POINTS: &[&str] = &[
     "after_open_pr",
     "before_outcome",
     "after_outcome",
+    "before_delivery",
+    "after_delivery",
 ];
 
 /// Passes a point.

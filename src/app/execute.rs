@@ -121,6 +121,9 @@ impl App {
             };
             crash_point::pass("after_append");
             let run = fold_in(run, &events)?.ok_or_else(|| AppError::NoSuchRun(run_id.clone()))?;
+            if events.iter().any(|recorded| matches!(recorded.event, Event::PrLinked(_))) {
+                self.was_linked(run_id);
+            }
             return match decision.refusal {
                 Some(rejection) => Err(refused(run_id, Some(&run), rejection)),
                 None => Ok(Executed { run, events }),
@@ -154,7 +157,7 @@ pub(super) fn refused(run_id: &RunId, run: Option<&Run>, rejection: Rejection) -
 }
 
 /// Pairs each event with the state of the run after it, by folding a copy.
-fn with_states(
+pub(super) fn with_states(
     run: Option<&Run>,
     run_id: &RunId,
     events: Vec<Event>,
@@ -189,7 +192,7 @@ fn with_states(
     Ok(paired)
 }
 
-fn fold_in(run: Option<Run>, events: &[Recorded]) -> Result<Option<Run>, AppError> {
+pub(super) fn fold_in(run: Option<Run>, events: &[Recorded]) -> Result<Option<Run>, AppError> {
     match run {
         None => Ok(Run::fold(events)?),
         Some(mut run) => {

@@ -14,17 +14,21 @@ pub mod drive;
 pub mod engine;
 pub mod error;
 pub mod execute;
+pub mod feedback;
 pub mod finish;
 pub mod follow;
 pub mod fsm_layout;
 pub mod gate;
 pub mod gc;
 pub mod hold;
+pub mod inbox;
 pub mod perform;
+pub mod pr_text;
 pub mod prompt;
 pub mod pulse;
 pub mod report;
 pub mod submit;
+pub mod sync;
 pub mod usage;
 pub mod verify;
 pub mod views;
@@ -72,6 +76,8 @@ pub struct App {
     pub(crate) settings: Settings,
     /// Holds taken so far; each gets a number of its own.
     holds: AtomicU64,
+    /// Runs as deliveries left them.
+    known: inbox::KnownRuns,
 }
 
 /// The adapters behind the ports.
@@ -121,6 +127,8 @@ pub struct Settings {
     pub budgets: Budgets,
     /// The templates of prompts.
     pub prompts: prompt::Prompts,
+    /// Lines at the end of every commit's message, such as `Signed-off-by: ...`.
+    pub trailers: Vec<String>,
     /// Where workspaces are made.
     pub workspace_root: PathBuf,
 }
@@ -128,7 +136,7 @@ pub struct Settings {
 impl App {
     /// Puts the app together.
     pub fn new(ports: Ports, settings: Settings) -> Self {
-        Self { ports, settings, holds: AtomicU64::new(0) }
+        Self { ports, settings, holds: AtomicU64::new(0), known: inbox::KnownRuns::default() }
     }
 
     /// What the operator configured.

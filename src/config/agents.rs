@@ -272,7 +272,7 @@ fn check_line(text: &str) -> Result<String, &'static str> {
 }
 
 /// An address of a server, without a slash at its end; what looks like a login in it is refused, because addresses are shown.
-fn check_address(address: &str) -> Result<String, &'static str> {
+pub(super) fn check_address(address: &str) -> Result<String, &'static str> {
     const RULE: &str = "an address such as https://models.example/v1, without user, password, `?` and `#`";
     let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://")).ok_or(RULE)?;
     let host = rest.split('/').next().unwrap_or_default();

@@ -8,10 +8,13 @@ use serde::Deserialize;
 use super::ConfigError;
 use super::agents::FileAgent;
 use super::budget::FileBudgets;
+use super::forge::ForgeChoice;
+use super::github::FileGitHub;
 use super::layer::Origin;
 use super::policy::FilePolicy;
 use super::prices::FilePrice;
 use super::roles::FileChoice;
+use super::webhook::FileWebhook;
 use crate::domain::agent::role::Role;
 use crate::domain::spec::Limits;
 
@@ -24,6 +27,7 @@ pub(super) struct FileSettings {
     pub(super) workspace_root: Option<PathBuf>,
     pub(super) integration_root: Option<PathBuf>,
     pub(super) forge_root: Option<PathBuf>,
+    pub(super) forge: Option<ForgeChoice>,
     pub(super) branch_prefix: Option<String>,
     pub(super) commit_name: Option<String>,
     pub(super) commit_email: Option<String>,
@@ -39,6 +43,8 @@ pub(super) struct FileSettings {
     pub(super) roles: BTreeMap<Role, FileChoice>,
     pub(super) prices: BTreeMap<String, FilePrice>,
     pub(super) budget: FileBudgets,
+    pub(super) github: FileGitHub,
+    pub(super) webhook: FileWebhook,
 }
 
 /// The table `[limits]`: what is left out keeps its default.
@@ -67,10 +73,21 @@ impl FileSettings {
             }
             Err(err) => return Err(ConfigError::Unreadable { path: path.to_owned(), why: err.to_string() }),
         };
-        toml::from_str(&text).map_err(|err| ConfigError::Malformed {
-            path: path.to_owned(),
-            why: err.to_string().trim().to_owned(),
-        })
+        toml::from_str(&text)
+            .map_err(|err| ConfigError::Malformed { path: path.to_owned(), why: told(&err, &text) })
+    }
+}
+
+/// What is wrong and where. Of the line only its key is repeated: what stands after that may be a token.
+fn told(err: &toml::de::Error, text: &str) -> String {
+    let why = err.message().trim();
+    let Some(start) = err.span().map(|span| span.start) else { return why.to_owned() };
+    let before = text.get(..start).unwrap_or_default();
+    let (number, begin) = (before.matches('\n').count() + 1, before.rfind('\n').map_or(0, |at| at + 1));
+    let line = text.get(begin..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+    match line.split_once('=') {
+        Some((key, _)) => format!("line {number}, `{}`: {why}", key.trim()),
+        None => format!("line {number}: {why}"),
     }
 }
 

@@ -6,12 +6,16 @@
 mod agents;
 mod budget;
 mod file;
+mod forge;
+mod github;
+mod github_login;
 mod layer;
 mod policy;
 mod prices;
 mod prompts;
 mod roles;
 mod secret;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -25,11 +29,15 @@ use crate::domain::spec::Limits;
 
 pub use agents::AgentSettings;
 use file::FileSettings;
+pub use forge::ForgeChoice;
+pub use github::{ForkChoice, GitHubSettings};
+pub use github_login::{FoundToken, GitHubApp};
 use layer::Layers;
 pub use layer::{Environment, Origin, Sourced};
 pub use policy::Policies;
 pub use prompts::templates_in;
-pub use secret::{Hidden, Secret};
+pub use secret::{Hidden, Secret, secret_in};
+pub use webhook::WebhookSettings;
 
 /// Paths named on the command line.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +48,7 @@ pub struct Flags {
     pub db: Option<PathBuf>,
     pub workspace_root: Option<PathBuf>,
     pub integration_root: Option<PathBuf>,
+    pub github_token_file: Option<PathBuf>,
 }
 
 /// Every setting, with its origin.
@@ -57,6 +66,8 @@ pub struct Config {
     pub integration_root: Sourced<PathBuf>,
     /// Where the local forge keeps its pull requests.
     pub forge_root: Sourced<PathBuf>,
+    /// Which forge runs are pushed to.
+    pub forge: Sourced<ForgeChoice>,
     /// What a run's branch begins with.
     pub branch_prefix: Sourced<String>,
     /// The name on commits the engine makes.
@@ -83,6 +94,10 @@ pub struct Config {
     pub prices: Prices,
     /// What agents may use.
     pub budgets: Budgets,
+    /// GitHub: where it is, who we are there, how pull requests are made.
+    pub github: GitHubSettings,
+    /// Where deliveries of GitHub come in.
+    pub webhook: WebhookSettings,
     /// Limits of a run that brings none.
     pub limits: Limits,
     /// Where each limit came from, by its name in the file.
@@ -172,6 +187,7 @@ impl Config {
                 "integration",
             ),
             forge_root: place(None, "AGENTPR_FORGE_ROOT", settings.forge_root.as_ref(), "forge"),
+            forge: ForgeChoice::read(&layers, settings.forge)?,
             branch_prefix: word("AGENTPR_BRANCH_PREFIX", settings.branch_prefix.as_ref(), "agentpr/")?,
             commit_name: word("AGENTPR_COMMIT_NAME", settings.commit_name.as_ref(), "agentpr")?,
             commit_email: word("AGENTPR_COMMIT_EMAIL", settings.commit_email.as_ref(), "agentpr@localhost")?,
@@ -190,6 +206,8 @@ impl Config {
             roles: roles::read(&layers, &settings.roles)?,
             prices: prices::read(&layers, &settings.prices)?,
             budgets: budget::read(&layers, &settings.budget)?,
+            github: github::read(&layers, &settings.github, flags.github_token_file.as_deref())?,
+            webhook: webhook::read(&layers, &settings.webhook)?,
             policies: Policies::read(&layers, &settings.policy, &settings.repository)?,
             limits,
             limit_origins,
@@ -220,6 +238,7 @@ impl Config {
             path("workspace_root", &self.workspace_root),
             path("integration_root", &self.integration_root),
             path("forge_root", &self.forge_root),
+            ("forge".to_owned(), self.forge.value.word().to_owned(), self.forge.origin.clone()),
             text("branch_prefix", &self.branch_prefix),
             text("commit_name", &self.commit_name),
             text("commit_email", &self.commit_email),
@@ -246,6 +265,8 @@ impl Config {
         rows.extend(roles::rows(&self.roles, &in_file));
         rows.extend(prices::rows(&self.prices, &in_file));
         rows.extend(budget::rows(&self.budgets, &in_file));
+        rows.extend(self.github.rows());
+        rows.extend(self.webhook.rows());
         rows
     }
 

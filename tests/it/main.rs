@@ -11,5 +11,6 @@ mod cli;
 mod domain;
 mod engine;
 mod harness;
+mod http;
 mod store;
 mod whole;

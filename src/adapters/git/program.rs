@@ -1,11 +1,15 @@
 //! Calls of the `git` program: explicit arguments, a fixed environment, a time limit, and errors that can be shown.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::remote::mask_credentials;
-use crate::adapters::process::short::{ShortError, ShortOrder, ShortOutput, run_short};
+use super::askpass::{self, Desk};
+use super::credential::Credential;
+use super::remote::{Remote, mask_credentials};
+use crate::adapters::process::short::{ShortError, ShortOrder, ShortOutput, run_short_seen};
 
 /// How long a command on local objects may take.
 const LOCAL_LIMIT: Duration = Duration::from_secs(120);
@@ -52,14 +56,20 @@ const FIXED: [(&str, &str); 9] = [
     ("LC_ALL", "C"),
 ];
 
+/// What is allowed instead for a remote of this machine that speaks without encryption.
+const WITH_PLAIN_HTTP: &str = "file:http:https:ssh";
+
 /// Settings that win over any repository's.
-const SETTINGS: [&str; 13] = [
+const SETTINGS: [&str; 14] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.excludesFile=/dev/null",
     "core.attributesFile=/dev/null",
     "core.askPass=",
     "credential.helper=",
+    // A forge leads from a repository's old name to its new one; a redirect of anything but the first request is somebody else's
+    // wish. The host that is led to is asked about by its own name, so it gets no credential of another.
+    "http.followRedirects=initial",
     "gc.auto=0",
     "maintenance.auto=false",
     "protocol.ext.allow=never",
@@ -70,10 +80,18 @@ const SETTINGS: [&str; 13] = [
     "advice.detachedHead=false",
 ];
 
+/// Knows credentials by site.
+pub trait Keys: Send + Sync + fmt::Debug {
+    /// The credential of a site, such as `https://github.com`; asked when git was asked for one. May block.
+    fn of_site(&self, site: &str) -> Option<Credential>;
+}
+
 /// The git program.
 #[derive(Debug, Clone)]
 pub struct Git {
     env: BTreeMap<String, String>,
+    askpass: Option<PathBuf>,
+    keys: Option<Arc<dyn Keys>>,
 }
 
 /// Why a git command did not do it.
@@ -115,7 +133,22 @@ impl Git {
         let inherited =
             INHERITED.iter().filter_map(|name| Some(((*name).to_owned(), parent.get(*name)?.clone())));
         let fixed = FIXED.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Self { env: inherited.chain(fixed).collect() }
+        Self { env: inherited.chain(fixed).collect(), askpass: None, keys: None }
+    }
+
+    /// Says which program git asks for credentials with: this one, by its absolute path, whose `main` calls
+    /// [`askpass::askpass_entry`]. Without it no credential is ever given.
+    #[must_use]
+    pub fn asking_with(mut self, program: PathBuf) -> Self {
+        self.askpass = Some(program);
+        self
+    }
+
+    /// Gives every command on a remote (see [`GitCall::to`]) the credential of its site, unless it was handed one of its own.
+    #[must_use]
+    pub fn with_keys(mut self, keys: Arc<dyn Keys>) -> Self {
+        self.keys = Some(keys);
+        self
     }
 
     /// Begins a command on the repository whose git directory is `git_dir`; nothing is discovered.
@@ -138,6 +171,8 @@ impl Git {
             dir: dir.to_owned(),
             args,
             command: None,
+            remote: None,
+            credential: None,
             env: BTreeMap::new(),
             stdin: Vec::new(),
             limit: LOCAL_LIMIT,
@@ -153,6 +188,8 @@ pub struct GitCall<'a> {
     dir: PathBuf,
     args: Vec<String>,
     command: Option<String>,
+    remote: Option<Remote>,
+    credential: Option<Credential>,
     env: BTreeMap<String, String>,
     stdin: Vec<u8>,
     limit: Duration,
@@ -172,6 +209,20 @@ impl GitCall<'_> {
     #[must_use]
     pub fn arg(mut self, arg: impl Into<String>) -> Self {
         self.args.push(arg.into());
+        self
+    }
+
+    /// Adds the address of a remote as an argument, and with it what the command needs to reach it.
+    #[must_use]
+    pub fn to(mut self, remote: &Remote) -> Self {
+        self.remote = Some(remote.clone());
+        self.arg(remote.address())
+    }
+
+    /// Hands it a credential, which is given only to the site it is for, and only when that asks.
+    #[must_use]
+    pub fn credential(mut self, credential: &Credential) -> Self {
+        self.credential = Some(credential.clone());
         self
     }
 
@@ -235,7 +286,15 @@ impl GitCall<'_> {
     /// # Errors
     /// [`GitError::NotRun`].
     pub fn answer(self) -> Result<ShortOutput, GitError> {
+        let command = self.command.clone().unwrap_or_default();
         let mut env = self.git.env.clone();
+        if self.remote.as_ref().is_some_and(Remote::is_plain_http) {
+            env.insert("GIT_ALLOW_PROTOCOL".to_owned(), WITH_PLAIN_HTTP.to_owned());
+        }
+        let mut desk = match self.desk(&mut env) {
+            Ok(desk) => desk,
+            Err(err) => return Err(GitError::NotRun { command, source: err.into() }),
+        };
         env.extend(self.env);
         let order = ShortOrder {
             program: PathBuf::from("git"),
@@ -246,8 +305,37 @@ impl GitCall<'_> {
             limit: self.limit,
             output_cap: self.cap,
         };
-        run_short(&order)
-            .map_err(|source| GitError::NotRun { command: self.command.unwrap_or_default(), source })
+        let serve = |git| {
+            if let Some(desk) = &mut desk {
+                desk.serve(git);
+            }
+        };
+        run_short_seen(&order, serve).map_err(|source| GitError::NotRun { command, source })
+    }
+
+    /// Makes the place where git may ask, if there is something to answer, and tells git of it.
+    fn desk(&self, env: &mut BTreeMap<String, String>) -> std::io::Result<Option<Desk>> {
+        let Some(program) = &self.git.askpass else {
+            return match self.credential {
+                Some(_) => Err(std::io::Error::other("there is no program to ask for a credential with")),
+                None => Ok(None),
+            };
+        };
+        let desk = match (&self.credential, &self.git.keys) {
+            (Some(credential), _) => {
+                let credential = credential.clone();
+                Desk::new(Box::new(move || Some(credential.clone())))?
+            }
+            (None, Some(keys)) => {
+                let Some(site) = self.remote.as_ref().and_then(Remote::site) else { return Ok(None) };
+                let keys = Arc::clone(keys);
+                Desk::new(Box::new(move || keys.of_site(&site)))?
+            }
+            (None, None) => return Ok(None),
+        };
+        env.insert("GIT_ASKPASS".to_owned(), program.display().to_string());
+        env.insert(askpass::VARIABLE.to_owned(), desk.socket().display().to_string());
+        Ok(Some(desk))
     }
 
     /// Runs it and gives its output as text without the last line break.

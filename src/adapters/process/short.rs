@@ -66,8 +66,16 @@ pub enum ShortError {
 ///
 /// # Errors
 /// [`ShortError`]; a program that fails is no error here.
-#[expect(clippy::disallowed_methods, reason = "this is one of the two places that start programs")]
 pub fn run_short(order: &ShortOrder) -> Result<ShortOutput, ShortError> {
+    run_short_seen(order, |_| ())
+}
+
+/// As [`run_short`], and tells `begun` the program's process id, which is its group's too, once it runs.
+///
+/// # Errors
+/// As [`run_short`].
+#[expect(clippy::disallowed_methods, reason = "this is one of the two places that start programs")]
+pub fn run_short_seen(order: &ShortOrder, begun: impl FnOnce(i32)) -> Result<ShortOutput, ShortError> {
     let mut child = Command::new(&order.program)
         .args(&order.args)
         .current_dir(&order.dir)
@@ -79,6 +87,7 @@ pub fn run_short(order: &ShortOrder) -> Result<ShortOutput, ShortError> {
         .process_group(0)
         .spawn()?;
     let group = i32::try_from(child.id()).unwrap_or(0);
+    begun(group);
     let stdout = collect(child.stdout.take(), order.output_cap);
     let stderr = collect(child.stderr.take(), order.output_cap);
     feed(&mut child, order.stdin.clone());

@@ -77,7 +77,7 @@ impl GitWorkspace {
     fn base_of(&self, remote: &Remote, spec: &RunSpec) -> Result<Base, WorkspaceError> {
         let unreadable = |why: String| WorkspaceError::Remote { remote: remote.shown(), why };
         let mut call = self.control.git().anywhere(&self.settings.data_dir).question();
-        call = call.run(["ls-remote", "--symref", "--"]).arg(remote.address()).arg("HEAD");
+        call = call.run(["ls-remote", "--symref", "--"]).to(remote).arg("HEAD");
         if let Some(branch) = &spec.base_branch {
             call = call.arg(format!("refs/heads/{branch}"));
         }
@@ -122,7 +122,7 @@ impl GitWorkspace {
             .transfer()
             .run(["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--update-shallow"])
             .run(["--no-write-fetch-head", "--"])
-            .arg(remote.address())
+            .to(remote)
             .arg(format!("+refs/heads/{}:{base_ref}", base.branch))
             .output()
             .map_err(|err| WorkspaceError::Remote { remote: remote.shown(), why: err.said() })?;

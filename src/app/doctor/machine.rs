@@ -61,6 +61,7 @@ impl App {
         look.agents(order.requires(Requirement::Codex)).await;
         look.hidden_home();
         look.stale_workspaces();
+        look.webhooks();
         if order.requires(Requirement::GithubLogin) {
             look.login_in_use();
         }
@@ -130,7 +131,8 @@ impl<'a> Look<'a> {
     }
 
     pub(super) fn variable(&mut self, name: &str) {
-        self.report.add(if self.app.ports.probe.is_set(name) {
+        let probe = &self.app.ports.probe;
+        self.report.add(if probe.is_set(name) || probe.is_set(&format!("{name}_FILE")) {
             Finding::good(format!("env.{name}"), "set")
         } else {
             Finding::bad(

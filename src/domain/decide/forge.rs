@@ -1,5 +1,7 @@
 //! What follows from what a forge says: facts that are news, and the move to where the pull request stands by them.
 
+use std::borrow::Cow;
+
 use super::{Decision, Rejection};
 use crate::domain::event::{
     CheckRecorded, ChecksPassed, ChecksPending, CommentRecorded, Event, ForgeParked, HeadMoved, HeadSeen,
@@ -19,18 +21,27 @@ pub(super) fn observe(run: &Run, facts: &[ForgeFact]) -> Result<Decision, Reject
     if run.state.is_terminal() {
         return Ok(Decision::nothing());
     }
-    let mut after = run.clone();
+    // Most of what comes is known already.
+    let mut after = Cow::Borrowed(run);
     let candidate = run.change.as_ref().map(|change| &change.head_sha);
     let mut events = Vec::new();
-    for fact in facts {
+    for fact in facts.iter().filter(|fact| is_of_run(run, fact)) {
         if after.forge.would_learn(fact, candidate) {
-            after.forge.learn(fact, candidate);
+            after.to_mut().forge.learn(fact, candidate);
             events.push(event_of(run, fact));
         }
     }
     events.extend(withdrawn(&after));
     events.extend(settle(&after));
     Ok(Decision::of(events))
+}
+
+/// Anybody can open another pull request with a branch of the same name or with the same commit.
+fn is_of_run(run: &Run, fact: &ForgeFact) -> bool {
+    match (fact, &run.pr) {
+        (ForgeFact::Pull(pull), Some(own)) => pull.number == own.number,
+        _ => true,
+    }
 }
 
 /// Goes where the pull request stands by what is known.
@@ -101,7 +112,8 @@ pub(in crate::domain) fn settle(run: &Run) -> Option<Event> {
             None
         }
         Standing::Passed => matches!(run.state, CiWait | Iterating).then(|| ChecksPassed { head_sha }.into()),
-        Standing::Waiting if run.forge.ci(&pushed.sha) == CiStatus::Silent => None,
+        // No check says anything: a run that was sent back by a reviewer alone waits again once that is withdrawn.
+        Standing::Waiting if run.ci() == Some(CiStatus::Silent) && run.state != Iterating => None,
         Standing::Waiting => {
             matches!(run.state, ReviewWait | Iterating).then(|| ChecksPending { head_sha }.into())
         }
@@ -110,7 +122,7 @@ pub(in crate::domain) fn settle(run: &Run) -> Option<Event> {
 
 /// A commit of somebody else is nothing to build on: its repair is a person's.
 fn sent_back(run: &Run, body: SentBack) -> Event {
-    if run.forge.accepted_head.is_none() {
+    if run.forge.accepted().is_none() {
         return body.into();
     }
     let message = "the pull request was sent back, and its newest commit is not the run's: repair it by hand";

@@ -123,7 +123,10 @@ impl CheckFact {
 
     /// Says whether this is the newer of two facts of one key. Total, so that the order of arrival does not matter.
     pub fn is_newer_than(&self, other: &Self) -> bool {
-        let rank = |fact: &Self| (fact.at, fact.id, fact.conclusion.clone(), fact.summary.clone());
+        fn rank(fact: &CheckFact) -> impl PartialOrd + '_ {
+            let CheckFact { at, id, conclusion, summary, name, app, url, .. } = fact;
+            (at, id, conclusion, summary, name, app, url)
+        }
         rank(self) > rank(other)
     }
 }
@@ -153,9 +156,12 @@ impl ReviewFact {
         matches!(self.state.as_str(), "approved" | "changes_requested" | "dismissed")
     }
 
-    /// Says whether this is the newer of two facts of one reviewer; a dismissal is newer than what it dismisses.
+    /// Says whether this is the newer of two facts of one reviewer, in a total order; a dismissal is newer than what it dismisses.
     pub fn is_newer_than(&self, other: &Self) -> bool {
-        let rank = |fact: &Self| (fact.at, fact.id, fact.state == "dismissed", fact.body.clone());
+        fn rank(fact: &ReviewFact) -> impl PartialOrd + '_ {
+            let ReviewFact { at, id, state, body, commit, reviewer } = fact;
+            (at, id, state == "dismissed", body, state, commit, reviewer)
+        }
         rank(self) > rank(other)
     }
 }
@@ -202,7 +208,10 @@ pub struct CommentFact {
 impl CommentFact {
     /// Says whether this is the newer of two facts of one comment.
     pub fn is_newer_than(&self, other: &Self) -> bool {
-        let rank = |fact: &Self| (fact.deleted, fact.at, fact.body.clone());
+        fn rank(fact: &CommentFact) -> impl PartialOrd + '_ {
+            let CommentFact { deleted, at, body, path, line, association, author, .. } = fact;
+            (deleted, at, body, path, line, association, author)
+        }
         rank(self) > rank(other)
     }
 }
@@ -247,10 +256,10 @@ pub struct PullFact {
 impl PullFact {
     /// Says whether this is the newer of two facts of one pull request.
     pub fn is_newer_than(&self, other: &Self) -> bool {
-        let merged = |fact: &Self| fact.state == PullState::Merged;
-        let rank = |fact: &Self| {
-            (merged(fact), fact.at, fact.state, fact.draft, fact.head_sha.clone(), fact.base_branch.clone())
-        };
+        fn rank(fact: &PullFact) -> impl PartialOrd + '_ {
+            let PullFact { number, state, draft, head_sha, base_branch, at, by, merge_sha } = fact;
+            (*state == PullState::Merged, at, state, draft, head_sha, base_branch, merge_sha, by, number)
+        }
         rank(self) > rank(other)
     }
 }
@@ -270,7 +279,7 @@ pub struct HeadFact {
 impl HeadFact {
     /// Says whether this is the newer of two facts of one branch.
     pub fn is_newer_than(&self, other: &Self) -> bool {
-        (self.at, &self.sha) > (other.at, &other.sha)
+        (self.at, &self.sha, &self.by) > (other.at, &other.sha, &other.by)
     }
 }
 
@@ -294,7 +303,7 @@ pub struct RepositoryFact {
 impl RepositoryFact {
     /// Says whether this is the newer of two facts of one repository.
     pub fn is_newer_than(&self, other: &Self) -> bool {
-        let rank = |fact: &Self| (fact.deleted, fact.at, fact.archived, fact.name.to_string());
+        let rank = |fact: &Self| (fact.deleted, fact.at, fact.archived, fact.name.to_string(), fact.id);
         rank(self) > rank(other)
     }
 

@@ -61,13 +61,10 @@ impl ForgeView {
                 None if self.comments.len() < KEPT_COMMENTS => true,
                 None => self.oldest_comment().is_some_and(|oldest| (comment.at, key_at(comment)) > oldest),
             },
-            ForgeFact::Pull(pull) => self.pull.as_ref().is_none_or(|known| {
-                let same = PullFact { at: known.at, by: known.by.clone(), ..pull.clone() };
-                pull.is_newer_than(known) && same != *known
-            }),
-            ForgeFact::Head(head) => {
-                self.head.as_ref().is_none_or(|known| head.is_newer_than(known) && head.sha != known.sha)
-            }
+            // Also where only the time is news: without it, what is older than this word and comes later would undo it.
+            ForgeFact::Pull(pull) => self.pull.as_ref().is_none_or(|known| pull.is_newer_than(known)),
+            ForgeFact::Head(head) => self.head.as_ref().is_none_or(|known| head.is_newer_than(known)),
+            // A question's answer is as new as the question, so one that says the same must leave nothing.
             ForgeFact::Repository(repository) => self
                 .repository
                 .as_ref()
@@ -97,6 +94,18 @@ impl ForgeView {
             ForgeFact::Pull(pull) => self.pull = Some(pull.clone()),
             ForgeFact::Head(head) => self.head = Some(head.clone()),
             ForgeFact::Repository(repository) => self.repository = Some(repository.clone()),
+        }
+    }
+
+    /// Takes in what a person or a script told of all checks: the log has the order of these, not a clock.
+    pub fn hear_check(&mut self, told: CheckFact) {
+        self.checks.insert((told.head_sha.clone(), told.key()), told);
+    }
+
+    /// Takes in what a person or a script told of the reviewers; a word that decides nothing changes nothing.
+    pub fn hear_review(&mut self, told: ReviewFact) {
+        if told.decides() {
+            self.reviews.insert(key_of(&told), told);
         }
     }
 
@@ -137,6 +146,17 @@ impl ForgeView {
         let sha = head.sha.as_ref()?;
         let is_known = self.is_ours(sha, candidate) || self.accepted_head.as_ref() == Some(sha);
         (!is_known).then_some(head)
+    }
+
+    /// The commit of somebody else that a person accepted, while the branch points to it.
+    pub fn accepted(&self) -> Option<&CommitSha> {
+        let accepted = self.accepted_head.as_ref()?;
+        self.newest_head().is_some_and(|head| head.sha.as_ref() == Some(accepted)).then_some(accepted)
+    }
+
+    /// The commit whose checks and verdicts count, where the run left the branch at `pushed`.
+    pub fn judged<'a>(&'a self, pushed: &'a CommitSha) -> &'a CommitSha {
+        self.accepted().unwrap_or(pushed)
     }
 
     /// Says whether the run made the commit.

@@ -42,9 +42,11 @@ mod run_prepare;
 mod runtime;
 mod session;
 mod show;
+mod show_forge;
 mod show_json;
 mod show_judged;
 mod steer;
+mod sync;
 mod told;
 mod ui;
 mod upkeep;
@@ -52,6 +54,10 @@ mod usage;
 mod verify;
 mod verify_view;
 mod watch;
+mod webhook;
+mod webhook_reconcile;
+mod webhook_serve;
+mod webhook_view;
 mod why;
 mod words;
 
@@ -162,6 +168,9 @@ struct Globals {
     /// The settings file [variable: AGENTPR_CONFIG]
     #[arg(long, global = true, value_name = "PATH")]
     config: Option<PathBuf>,
+    /// A file with the token for GitHub, which only its owner can read [variable: AGENTPR_GITHUB_TOKEN_FILE]
+    #[arg(long, global = true, value_name = "PATH")]
+    github_token_file: Option<PathBuf>,
     /// Do not look for programs and directories first
     #[arg(long, global = true)]
     skip_doctor: bool,
@@ -181,6 +190,7 @@ impl Globals {
             db: self.db.clone(),
             workspace_root: self.workspace_root.clone(),
             integration_root: self.integration_root.clone(),
+            github_token_file: self.github_token_file.clone(),
         }
     }
 }
@@ -276,6 +286,18 @@ enum Command {
     /// Show what an agent asks the engine to do for it, and decide about it
     #[command(display_order = 15)]
     Actions(actions::Args),
+    /// Ask where pull requests stand, and record what is news
+    #[command(display_order = 28)]
+    SyncGithub(sync::Args),
+    /// Take deliveries of GitHub's webhooks in
+    #[command(display_order = 29)]
+    RunGithubWebhook(webhook_serve::Args),
+    /// Look into deliveries of webhooks, and fetch those that did not come
+    #[command(subcommand, display_order = 29)]
+    Webhook(webhook::Command),
+    /// Forget old deliveries of webhooks
+    #[command(display_order = 36)]
+    CleanupWebhookDeliveries(webhook::CleanupArgs),
     /// Read the whole log and say whether it is sound
     #[command(display_order = 30)]
     VerifyLog,
@@ -355,6 +377,10 @@ fn dispatch(session: &Session<'_>, command: &Command) -> Outcome {
         Command::Actions(args) => actions::execute(session, args),
         Command::Usage(args) => usage::execute(session, args),
         Command::Quota(args) => quota::execute(session, args),
+        Command::SyncGithub(args) => sync::execute(session, args),
+        Command::RunGithubWebhook(args) => webhook_serve::execute(session, args),
+        Command::Webhook(command) => webhook::execute(session, command),
+        Command::CleanupWebhookDeliveries(args) => webhook::cleanup(session, args),
         Command::VerifyLog => upkeep::verify(session),
         Command::RebuildProjections => upkeep::rebuild(session),
         Command::Replay(args) => replay::execute(session, args),

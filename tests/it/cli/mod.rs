@@ -4,6 +4,8 @@ mod agents;
 mod config;
 mod doctor;
 mod error;
+mod forge;
+mod github;
 mod output;
 mod pipeline_spec;
 mod plan;
@@ -12,9 +14,11 @@ mod pulse;
 mod signal;
 mod step;
 mod step_end;
+mod sync;
 mod usage;
 mod verb;
 mod verify;
+mod webhook;
 
 use crate::harness::{Answer, Sandbox};
 

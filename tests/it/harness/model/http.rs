@@ -17,7 +17,7 @@ const LOOK: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// What came in.
-pub(super) struct Request {
+pub(crate) struct Request {
     pub method: String,
     pub path: String,
     headers: Vec<(String, String)>,
@@ -26,24 +26,24 @@ pub(super) struct Request {
 
 impl Request {
     /// A header's value, by its name in lower case.
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
     }
 }
 
 /// A connection, of which one request is read and answered.
-pub(super) struct Wire<'a> {
+pub(crate) struct Wire<'a> {
     socket: TcpStream,
     stop: &'a AtomicBool,
 }
 
 impl<'a> Wire<'a> {
-    pub(super) fn new(socket: TcpStream, stop: &'a AtomicBool) -> Self {
+    pub(crate) fn new(socket: TcpStream, stop: &'a AtomicBool) -> Self {
         Self { socket, stop }
     }
 
     /// Reads the request; an error where the client went away or says what this does not read.
-    pub(super) fn request(&self) -> std::io::Result<Request> {
+    pub(crate) fn request(&self) -> std::io::Result<Request> {
         self.socket.set_read_timeout(Some(Duration::from_secs(30)))?;
         let mut input = BufReader::new(&self.socket);
         let mut first = String::new();
@@ -76,12 +76,12 @@ impl<'a> Wire<'a> {
     }
 
     /// A whole answer with a JSON document.
-    pub(super) fn json(&mut self, status: u16, more: &[(&str, String)], body: &Value) -> std::io::Result<()> {
+    pub(crate) fn json(&mut self, status: u16, more: &[(&str, String)], body: &Value) -> std::io::Result<()> {
         self.whole(status, "application/json", more, body.to_string().as_bytes())
     }
 
     /// A whole answer.
-    pub(super) fn whole(
+    pub(crate) fn whole(
         &mut self,
         status: u16,
         kind: &str,
@@ -93,18 +93,18 @@ impl<'a> Wire<'a> {
     }
 
     /// The head of an answer that ends before its length.
-    pub(super) fn promise(&mut self, body: &[u8]) -> std::io::Result<()> {
+    pub(crate) fn promise(&mut self, body: &[u8]) -> std::io::Result<()> {
         self.head(200, "application/json", &[], &format!("content-length: {}", body.len() + 1_000))?;
         self.socket.write_all(body)
     }
 
     /// Begins a stream of events.
-    pub(super) fn begin_stream(&mut self) -> std::io::Result<()> {
+    pub(crate) fn begin_stream(&mut self) -> std::io::Result<()> {
         self.head(200, "text/event-stream", &[], "transfer-encoding: chunked")
     }
 
     /// One piece of a stream. An empty one is its end.
-    pub(super) fn chunk(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+    pub(crate) fn chunk(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         let mut piece = format!("{:x}\r\n", bytes.len()).into_bytes();
         piece.extend_from_slice(bytes);
         piece.extend_from_slice(b"\r\n");
@@ -112,7 +112,7 @@ impl<'a> Wire<'a> {
     }
 
     /// Waits until the client goes away or the server ends.
-    pub(super) fn wait(&self) -> std::io::Result<()> {
+    pub(crate) fn wait(&self) -> std::io::Result<()> {
         self.socket.set_read_timeout(Some(LOOK))?;
         let begun = Instant::now();
         while !self.stop.load(Ordering::Relaxed) && begun.elapsed() < LONGEST_WAIT {

@@ -6,7 +6,7 @@
 mod call;
 mod chat;
 mod fault;
-mod http;
+pub(crate) mod http;
 mod messages;
 mod responses;
 mod server;
