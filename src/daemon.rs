@@ -209,14 +209,13 @@ impl GitHub {
         let host = settings.web_url.split_once("://").map_or("", |(_, host)| host).to_owned();
         let (search_path, parent) = (config.search_path.clone(), config.parent_env.clone());
         let asked = LazyLock::new(move || gh_token(&search_path, &host, &parent));
-        let gh: Arc<dyn Fn() -> Option<Hush> + Send + Sync> = Arc::new(move || asked.as_deref().map(Hush::new));
+        let gh: Arc<dyn Fn() -> Option<Hush> + Send + Sync> =
+            Arc::new(move || asked.as_deref().map(Hush::new));
         let (login, is_known): (Login, Arc<dyn Fn() -> bool + Send + Sync>) = match settings {
             GitHubSettings { app: Some(app), .. } => {
                 let key_pem = Hush::new(app.key.reveal());
                 let installation = app.installation.ok_or_else(|| {
-                    AppError::Invalid(
-                        "a GitHub App needs `installation_id` in the table `github`".to_owned(),
-                    )
+                    AppError::Invalid("a GitHub App needs `installation_id` in the table `github`".to_owned())
                 })?;
                 (Login::App { app_id: app.id, installation, key_pem }, Arc::new(|| true))
             }

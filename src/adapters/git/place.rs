@@ -50,11 +50,7 @@ impl Place {
 impl GitHubPlace {
     /// Takes the address of its pages, such as `https://github.com`; `is_login_known` may start a program, and is asked only about a
     /// run that names no address.
-    pub fn new(
-        web_url: &str,
-        when: GitHubUse,
-        is_login_known: Arc<dyn Fn() -> bool + Send + Sync>,
-    ) -> Self {
+    pub fn new(web_url: &str, when: GitHubUse, is_login_known: Arc<dyn Fn() -> bool + Send + Sync>) -> Self {
         Self { web_url: web_url.trim_end_matches('/').to_owned(), when, is_login_known }
     }
 

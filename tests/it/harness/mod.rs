@@ -3,8 +3,8 @@
 pub(crate) mod agents;
 pub(crate) mod faulty;
 pub(crate) mod git;
-pub(crate) mod github;
 pub(crate) mod git_http;
+pub(crate) mod github;
 mod machine;
 pub(crate) mod model;
 pub(crate) mod opencode;

@@ -52,12 +52,7 @@ impl GitHubForge {
         }
     }
 
-    async fn home(
-        &self,
-        base: &Repository,
-        branch: &BranchName,
-        pulls: &Pulls,
-    ) -> Result<Home, ForgeError> {
+    async fn home(&self, base: &Repository, branch: &BranchName, pulls: &Pulls) -> Result<Home, ForgeError> {
         let ours = |pull: &&Pull| pull.is_ours(branch, Marked::ByAnyRun, &pulls.me);
         let found = pulls.all.iter().filter(ours).max_by_key(|pull| (pull.is_open(), pull.number));
         if let Some(name) = found.and_then(|pull| pull.head.repo.as_ref()) {

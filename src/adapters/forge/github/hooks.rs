@@ -126,5 +126,7 @@ fn moment(text: &str) -> Result<Timestamp, ForgeError> {
 }
 
 fn hidden(repo: &RepoSlug) -> ForgeError {
-    ForgeError::Denied(format!("the hooks of `{repo}` are not ours to look into: the token has no right to them"))
+    ForgeError::Denied(format!(
+        "the hooks of `{repo}` are not ours to look into: the token has no right to them"
+    ))
 }

@@ -22,8 +22,7 @@ impl GitHubForge {
     }
 
     async fn observe_some(&self, chunk: &[Watched]) -> Result<Vec<Observed>, ForgeError> {
-        let asked: Vec<_> =
-            chunk.iter().map(|one| (one.repo.owner(), one.repo.repo(), one.number)).collect();
+        let asked: Vec<_> = chunk.iter().map(|one| (one.repo.owner(), one.repo.repo(), one.number)).collect();
         let asked_at = self.clock.now().wall;
         let answer = self.client.graphql(&query(chunk.len()), variables(&asked)).await?;
         let one = |(index, one): (usize, &Watched)| {

@@ -210,7 +210,10 @@ impl GitHubForge {
                     Some(ours) => self.refresh(base, ours, approved).await,
                     None => Err(self.later(
                         COME_AGAIN,
-                        format!("GitHub has a pull request for `{}` and does not list it yet", binding.head_branch),
+                        format!(
+                            "GitHub has a pull request for `{}` and does not list it yet",
+                            binding.head_branch
+                        ),
                     )),
                 }
             }
@@ -285,7 +288,8 @@ impl GitHubForge {
                 return Err(moved(&binding.head_branch, tip.as_ref()));
             }
             if self.clock.now().has_passed_since(&begin, PATIENCE) {
-                let why = format!("pull request {number} does not show commit {} yet", binding.head_sha.short());
+                let why =
+                    format!("pull request {number} does not show commit {} yet", binding.head_sha.short());
                 return Err(self.later(30, why));
             }
             tokio::time::sleep(wait).await;

@@ -139,7 +139,8 @@ impl GitHubForge {
         let branch = spec.base_branch.clone().or_else(|| BranchName::new(base.default_branch.clone()).ok());
         let Some(branch) = branch else { return false };
         let Ok(Some(base_sha)) = self.repositories.tip(&base.name, &branch).await else { return false };
-        let (control, repo, change) = (self.control.clone(), spec.repo.clone(), format!("{base_sha}...{sha}"));
+        let (control, repo, change) =
+            (self.control.clone(), spec.repo.clone(), format!("{base_sha}...{sha}"));
         let looked = tokio::task::spawn_blocking(move || {
             let git = control.git().on(&control.path(&repo));
             let call = git.run(["diff", "--quiet", "--no-ext-diff", "--no-textconv"]);
@@ -174,7 +175,9 @@ impl Link {
     fn push(&self, permit: &PushPermit, expected: Option<&CommitSha>) -> Result<CommitSha, ForgeError> {
         let branch = permit.branch();
         let found = self.tip(branch)?;
-        let Some(lease) = Lease::of(permit, expected, found.as_ref())? else { return Ok(permit.sha().clone()) };
+        let Some(lease) = Lease::of(permit, expected, found.as_ref())? else {
+            return Ok(permit.sha().clone());
+        };
         let call = lease.push(self.git(), &self.remote);
         let answer = call.answer().map_err(|err| ForgeError::Unavailable(err.to_string()))?;
         let outcome = lease.outcome(&answer, self.tip(branch)?.as_ref());
@@ -192,8 +195,12 @@ impl Link {
         if has(&PASSING) {
             return ForgeError::Unavailable(why);
         }
-        if has(&["authentication failed", "could not read username", "returned error: 403", "permission to"]) {
-            return ForgeError::Denied(format!("{why}; give a token that may push to `{}`", self.remote.shown()));
+        if has(&["authentication failed", "could not read username", "returned error: 403", "permission to"])
+        {
+            return ForgeError::Denied(format!(
+                "{why}; give a token that may push to `{}`",
+                self.remote.shown()
+            ));
         }
         if has(&["not found", "does not exist"]) {
             return ForgeError::NotFound(self.remote.shown());

@@ -78,7 +78,10 @@ impl Repository {
     /// Refuses to write to a repository that takes nothing any more.
     pub(super) fn refuse_closed(&self) -> Result<(), ForgeError> {
         if self.is_closed {
-            return Err(ForgeError::Refused(format!("`{}` is archived or disabled and takes nothing", self.name)));
+            return Err(ForgeError::Refused(format!(
+                "`{}` is archived or disabled and takes nothing",
+                self.name
+            )));
         }
         Ok(())
     }

@@ -20,7 +20,10 @@ async fn a_fork_is_made_and_waited_for_where_we_may_not_push() {
     let fork = format!("{ME}/parser");
     let state = stage.github.state();
     assert_eq!(state["repositories"][&fork]["fork_of"], stage.id());
-    assert_eq!(state["repositories"][&fork]["refs"][format!("refs/heads/{branch}")], work.change.head_sha.as_str());
+    assert_eq!(
+        state["repositories"][&fork]["refs"][format!("refs/heads/{branch}")],
+        work.change.head_sha.as_str()
+    );
     let found = stage.forge().branch_head(&work.spec, branch).await.unwrap();
     assert_eq!(found.as_ref(), Some(&work.change.head_sha));
     let main = stage.forge().branch_head(&work.spec, &BranchName::new("main").unwrap()).await.unwrap();
@@ -52,7 +55,12 @@ async fn a_pull_request_that_is_there_says_where_its_branch_stays() {
     stage.github.allow(REPO, ME, "push");
     let newer = stage.again(&work, "3\n").await;
     let binding = work.binding(&newer, Some(stage.id()));
-    let approved = super::super::gate::approval(&work.run, &work.spec, &binding, &Wish { id: "req-2", ..Wish::default() });
+    let approved = super::super::gate::approval(
+        &work.run,
+        &work.spec,
+        &binding,
+        &Wish { id: "req-2", ..Wish::default() },
+    );
     let forge = stage.forge();
     let pushed = forge.push(&work.spec, &approved.push_permit(), Some(&work.change.head_sha)).await.unwrap();
     assert_eq!(pushed, newer.head_sha);
@@ -72,7 +80,8 @@ async fn what_only_has_the_name_of_a_fork_is_refused() {
     let stage = Stage::new();
     let work = stage.work().await;
     stage.github.repository("other/parser", &[("other", "x\n")]);
-    let forked = stage.github.call("POST", "/api/v3/repos/other/parser/forks", Some(&stage.token), Some(&json!({})));
+    let forked =
+        stage.github.call("POST", "/api/v3/repos/other/parser/forks", Some(&stage.token), Some(&json!({})));
     assert_eq!(forked.status, 202);
     let refused = work.push(&stage).await.unwrap_err();
     assert!(refused.to_string().contains("is a fork of `other/parser`"), "{refused}");
@@ -110,7 +119,11 @@ async fn who_we_are_and_what_we_may_is_told() {
     let access = stage.forge().access(Some(&spec)).await.unwrap().unwrap();
     assert_eq!(access.login, ME);
     assert!(access.repository.is_some_and(|reached| reached.may_push && !reached.is_closed));
-    assert!(access.limits.iter().any(|limit| limit.name == "REST" && limit.of == 5_000), "{:?}", access.limits);
+    assert!(
+        access.limits.iter().any(|limit| limit.name == "REST" && limit.of == 5_000),
+        "{:?}",
+        access.limits
+    );
     let (_, spec) = super::super::world::run_of("acme/none");
     assert!(matches!(stage.forge().access(Some(&spec)).await, Err(ForgeError::NotFound(_))));
 }

@@ -29,7 +29,10 @@ async fn attempts_are_grouped_by_delivery_over_all_pages() {
     let forge = stage.forge();
     let hooks = forge.hooks(&repo).await.unwrap();
     assert_eq!(hooks.len(), 1);
-    assert_eq!((hooks[0].id, hooks[0].active, hooks[0].events.as_slice()), (hook, true, &["push".to_owned()][..]));
+    assert_eq!(
+        (hooks[0].id, hooks[0].active, hooks[0].events.as_slice()),
+        (hook, true, &["push".to_owned()][..])
+    );
     let sent = forge.sent(&repo, hook, Timestamp(0)).await.unwrap();
     assert_eq!(sent.iter().filter(|one| one.event == "push").count(), 120);
     assert!(sent.iter().all(|one| !one.taken));

@@ -41,7 +41,8 @@ async fn thirty_pull_requests_are_two_questions() {
     assert!(matches!(seen[5].facts, Err(ForgeError::NotFound(_))), "{:?}", seen[5].facts);
     for (seen, asked) in seen.iter().zip(&all).filter(|(_, asked)| asked.number.get() != 999) {
         let facts = seen.facts.as_ref().unwrap();
-        let pull = facts.iter().find_map(|fact| if let ForgeFact::Pull(pull) = fact { Some(pull) } else { None });
+        let pull =
+            facts.iter().find_map(|fact| if let ForgeFact::Pull(pull) = fact { Some(pull) } else { None });
         let pull = pull.unwrap();
         assert_eq!(pull.number, asked.number);
         let merged = asked.number.get() == 3;

@@ -39,7 +39,9 @@ async fn it_is_opened_as_it_was_approved_and_found_again() {
 async fn an_answer_that_was_lost_is_found_at_the_next_try() {
     for kind in ["reset_after", "error_after"] {
         let (stage, work) = pushed().await;
-        stage.github.faults(&json!([{"method": "POST", "path_regex": "/pulls$", "kind": kind, "status": 502}]));
+        stage
+            .github
+            .faults(&json!([{"method": "POST", "path_regex": "/pulls$", "kind": kind, "status": 502}]));
         let lost = work.open(&stage, &Wish::default()).await.unwrap_err();
         assert!(lost.is_transient(), "{lost:?}");
         let opened = work.open(&stage, &Wish::default()).await.unwrap();
@@ -54,7 +56,8 @@ async fn two_openers_make_one_pull_request() {
     let (stage, work) = pushed().await;
     let (one, other) = (stage.forge(), stage.forge());
     let approved = work.approved(&stage, &Wish::default());
-    let (first, second) = tokio::join!(one.open_pr(&work.spec, &approved), other.open_pr(&work.spec, &approved));
+    let (first, second) =
+        tokio::join!(one.open_pr(&work.spec, &approved), other.open_pr(&work.spec, &approved));
     assert_eq!(first.unwrap().number, second.unwrap().number);
     let _the_only_one = stage.pull();
 }
@@ -192,7 +195,8 @@ async fn nothing_is_opened_for_a_branch_that_is_not_at_the_approved_commit() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_says_when_to_come_again_and_nothing_is_asked_before() {
     let (stage, work) = pushed().await;
-    let plan = json!([{"method": "POST", "path_regex": "/pulls$", "kind": "rate_secondary", "retry_after": 1}]);
+    let plan =
+        json!([{"method": "POST", "path_regex": "/pulls$", "kind": "rate_secondary", "retry_after": 1}]);
     stage.github.faults(&plan);
     let limited = work.open(&stage, &Wish::default()).await.unwrap_err();
     let ForgeError::Limited { until, .. } = limited else { panic!("{limited}") };

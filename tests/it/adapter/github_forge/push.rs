@@ -81,7 +81,9 @@ async fn a_token_that_may_not_push_is_told_so_without_the_token() {
 async fn a_push_whose_answer_is_lost_is_found_to_be_done() {
     let stage = Stage::trusted();
     let work = stage.work().await;
-    stage.github.faults(&json!([{"method": "POST", "path_regex": "git-receive-pack", "kind": "reset_after"}]));
+    stage
+        .github
+        .faults(&json!([{"method": "POST", "path_regex": "git-receive-pack", "kind": "reset_after"}]));
     assert_eq!(work.push(&stage).await.unwrap(), work.change.head_sha);
 }
 
@@ -120,7 +122,10 @@ async fn a_fork_behind_on_workflows_is_told_from_a_change_that_touches_them() {
     let refused = behind.push(&stage).await.unwrap_err();
     let words = refused.to_string();
     assert!(matches!(refused, ForgeError::Refused(_)), "{words}");
-    assert!(words.contains("FORK_BEHIND_WORKFLOWS") && words.contains(&format!("gh repo sync {fork}")), "{words}");
+    assert!(
+        words.contains("FORK_BEHIND_WORKFLOWS") && words.contains(&format!("gh repo sync {fork}")),
+        "{words}"
+    );
     let touching = stage.work_with(".github/workflows/ci.yml", "on: []\n").await;
     let words = touching.push(&stage).await.unwrap_err().to_string();
     assert!(words.contains("the change touches") && !words.contains("FORK_BEHIND"), "{words}");

@@ -55,7 +55,9 @@ fn an_address_of_github_is_known_however_it_is_written() {
         "file:///github.com/acme/parser.git",
         "https://github.com:8443/acme/parser.git",
     ] {
-        let Ok(Place::Local(remote)) = place(elsewhere) else { panic!("{elsewhere}: {:?}", place(elsewhere)) };
+        let Ok(Place::Local(remote)) = place(elsewhere) else {
+            panic!("{elsewhere}: {:?}", place(elsewhere))
+        };
         assert_eq!(remote.address(), elsewhere);
     }
     for other in [
@@ -73,7 +75,10 @@ fn a_run_without_an_address_is_here_if_its_repository_is() {
     let root = tempfile::tempdir().unwrap();
     let is_there = |when, is_known| {
         let (_, spec) = run_of(REPO);
-        matches!(remotes(root.path(), "https://github.com", when, is_known).place(&spec), Ok(Place::GitHub(_)))
+        matches!(
+            remotes(root.path(), "https://github.com", when, is_known).place(&spec),
+            Ok(Place::GitHub(_))
+        )
     };
     assert!(is_there(GitHubUse::Auto, true));
     assert!(!is_there(GitHubUse::Auto, false), "nobody is logged in");
