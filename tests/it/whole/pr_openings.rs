@@ -66,7 +66,7 @@ async fn every_run_gets_one_pull_request_whatever_is_lost_on_the_way() {
     let course = Arc::new(Course::default());
     course.jobs.lock().unwrap().extend(jobs(&stage, count));
     stage.github.faults(&json!([
-        {"method": "POST", "path_regex": "/pulls$", "probability": 0.005, "seed": 3, "kind": "rate_secondary", "retry_after": 1},
+        {"method": "POST", "path_regex": "/pulls$", "probability": 0.004, "seed": 3, "kind": "rate_secondary", "retry_after": 1},
         {"method": "POST", "path_regex": "/pulls$", "probability": 0.15, "seed": 1, "kind": "reset_after"},
         {"method": "POST", "path_regex": "/pulls$", "probability": 0.18, "seed": 2, "kind": "error_after", "status": 502},
         {"method": "GET", "path_regex": "/api/", "probability": 0.01, "seed": 4, "kind": "reset_before"},
@@ -136,7 +136,7 @@ async fn open_all(stage: Arc<Stage>, course: Arc<Course>, number: u64) {
         let Some(mut job) = course.jobs.lock().unwrap().pop_front() else { return };
         job.tries += 1;
         assert!(job.tries <= MOST_TRIES, "{} is stuck", job.run);
-        let life = match dice.below(4) {
+        let life = match dice.below(6) {
             0 => Duration::from_millis(dice.below(60)),
             _ => Duration::from_secs(60),
         };

@@ -1,7 +1,7 @@
 //! Where a head goes: to the repository itself or to a fork, and to the same place as before.
 
 use super::forge::{ForkPolicy, GitHubForge};
-use super::pull_request::{Marked, Pull, Pulls};
+use super::pulls::{Marked, Pull, Pulls};
 use super::repository::Repository;
 use crate::domain::id::{BranchName, RepoSlug};
 use crate::ports::forge::ForgeError;

@@ -80,7 +80,7 @@ impl Hooks for GitHubForge {
             next = answer.next.filter(|_| !is_past);
         }
         let mut sent: Vec<Sent> = sent.into_values().collect();
-        sent.sort_by(|one, other| (one.at, one.attempt).cmp(&(other.at, other.attempt)));
+        sent.sort_by_key(|one| (one.at, one.attempt));
         Ok(sent)
     }
 

@@ -25,6 +25,7 @@ mod meter;
 mod observe;
 pub mod payload;
 mod pull_request;
+mod pulls;
 mod push;
 mod refused;
 mod remembered;
