@@ -17,7 +17,6 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 #[path = "../store/life.rs"]
-#[expect(dead_code, reason = "the tests of the store use the rest")]
 mod life;
 
 /// The secret of the hook.
