@@ -9,7 +9,6 @@
 #![expect(clippy::print_stdout, reason = "what was survived is said, and the seed that repeats it")]
 
 #[path = "../it/harness/deliveries.rs"]
-#[expect(dead_code, reason = "the other test binary uses the rest")]
 mod deliveries;
 #[path = "../it/harness/git.rs"]
 #[expect(dead_code, reason = "the other test binary uses the rest")]
