@@ -16,7 +16,6 @@ mod deliveries;
 #[expect(dead_code, reason = "the bench of the command line uses the rest")]
 mod fill;
 #[path = "../tests/it/store/life.rs"]
-#[expect(dead_code, reason = "the tests use the rest")]
 mod life;
 
 use std::io::{BufRead, BufReader};

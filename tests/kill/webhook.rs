@@ -55,7 +55,7 @@ fn a_delivery_that_was_answered_is_in_the_log_however_its_receiver_ended() {
     }
     let receiver = Receiver::start(&sandbox);
     let mut client = receiver.client();
-    while let Some((number, delivery)) = load.lock().waiting.pop_front() {
+    while let Some((number, delivery)) = load.take_waiting() {
         let reply = client.send(&delivery.request()).unwrap();
         assert_eq!(reply.status, 200, "{reply:?}");
         load.lock().answered.insert(number, delivery);
@@ -122,12 +122,18 @@ impl Load {
         self.0.lock().unwrap()
     }
 
-    fn next(&self) -> (u64, Delivery) {
+    fn take_waiting(&self) -> Option<(u64, Delivery)> {
         let mut sent = self.lock();
-        if let Some(waiting) = sent.waiting.pop_front() {
-            sent.again += 1;
+        let waiting = sent.waiting.pop_front()?;
+        sent.again += 1;
+        Some(waiting)
+    }
+
+    fn next(&self) -> (u64, Delivery) {
+        if let Some(waiting) = self.take_waiting() {
             return waiting;
         }
+        let mut sent = self.lock();
         sent.number += 1;
         let number = sent.number;
         drop(sent);
