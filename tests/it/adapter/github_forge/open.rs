@@ -90,8 +90,9 @@ async fn one_that_appears_between_look_and_try_is_judged_by_a_second_look() {
         let plan = json!([{"method": "GET", "path_regex": "/pulls\\?.*head=acme", "kind": "hang", "ms": 600, "effect": "first"}]);
         stage.github.faults(&plan);
         let (forge, approved) = (stage.forge(), work.approved(&stage, &Wish::default()));
+        let before = stage.asked("GET", "/pulls");
         let theirs = async {
-            until("the list was asked for", || stage.asked("GET", "/pulls") > 0).await;
+            until("the list was asked for", || stage.asked("GET", "/pulls") > before).await;
             by_somebody(&stage, &work, by, &line)
         };
         let (opened, number) = tokio::join!(forge.open_pr(&work.spec, &approved), theirs);
