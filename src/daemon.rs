@@ -1,18 +1,25 @@
 //! The composition root: the one place that knows every adapter, and hands them to the app.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use crate::adapters::action::ActionRunner;
 use crate::adapters::artifact::ArtifactStore;
 use crate::adapters::check::CheckRunner;
 use crate::adapters::clock::SystemClock;
+use crate::adapters::forge::gh::gh_token;
+use crate::adapters::forge::github::client::{ClientSettings, GitHubClient, Login, Secret as Hush};
+use crate::adapters::forge::github::forge::{ForkPolicy, GitHubForge, GitHubForgeSettings};
+use crate::adapters::forge::github::keys::GitHubKeys;
 use crate::adapters::forge::github::payload::GitHubPayloads;
 use crate::adapters::forge::local::LocalForge;
 use crate::adapters::forge::none::NoHooks;
+use crate::adapters::forge::routed::RoutedForge;
 pub use crate::adapters::git::askpass::{VARIABLE as ASKPASS, askpass_entry};
 use crate::adapters::git::control::ControlRepos;
+use crate::adapters::git::place::{GitHubPlace, GitHubUse};
 use crate::adapters::git::program::Git;
 use crate::adapters::git::remote::Remotes;
 use crate::adapters::local::GitLocalRepos;
@@ -33,11 +40,22 @@ use crate::adapters::workspace::{CHANGE_CAP, GitWorkspace, WorkspaceSettings};
 use crate::app::prompt::Prompts;
 use crate::app::verify::Verifier;
 use crate::app::{App, AppError, Masking, OperatorNotifier, Ports, Settings};
-use crate::config::{AgentSettings, Config, Environment, Origin, Secret, templates_in};
+use crate::config::{
+    AgentSettings, Config, Environment, ForgeChoice, ForkChoice, GitHubSettings, Origin, Secret, templates_in,
+};
+use crate::ports::clock::Clock;
+use crate::ports::forge::Forge;
+use crate::ports::payload::Hooks;
 use crate::surfaces::cli::{Access, Wire};
 
 /// The user of an opencode server that was started without naming one.
 const OPENCODE_USER: &str = "opencode";
+
+/// The kernel's own link to this program; it holds even after an upgrade took the file's place.
+const OWN_PROGRAM: &str = "/proc/self/exe";
+
+/// How long GitHub may take for one answer.
+const GITHUB_CALL: Duration = Duration::from_secs(30);
 
 /// Wires this machine's adapters.
 pub struct Wiring;
@@ -54,9 +72,20 @@ impl Wire for Wiring {
         let search_path = config.search_path.to_string_lossy().into_owned();
         let data_dir = absolute(&config.data_dir.value)?;
         let workspace_root = absolute(&config.workspace_root.value)?;
-        let git = Git::new(parent);
+        let clock = Arc::new(SystemClock::new());
+        let github = GitHub::of(config, &data_dir, Arc::clone(&clock) as Arc<_>)?;
+        let mut git = Git::new(parent);
+        // By its name: what git starts has another `/proc/self`.
+        if let Ok(program) = std::env::current_exe() {
+            git = git.asking_with(program);
+        }
+        let mut remotes = Remotes::new(absolute(&config.forge_root.value)?);
+        if let Some(github) = &github {
+            git = git.with_keys(Arc::new(GitHubKeys::new(&config.github.web_url, github.client.clone())));
+            remotes = remotes.with_github(github.place.clone());
+        }
         let control = ControlRepos::new(data_dir.clone(), git.clone());
-        let remotes = Remotes::new(absolute(&config.forge_root.value)?);
+        let (forge, hooks) = forges(config, github, remotes.clone(), &control, Arc::clone(&clock) as Arc<_>);
         let redactor = redactor(config);
         let artifacts = Arc::new(ArtifactStore::new(data_dir.join("artifacts"), redactor.clone()));
         let environment = ChildEnvironment::new(data_dir.clone(), parent, overrides(config)?);
@@ -82,13 +111,13 @@ impl Wire for Wiring {
             ledger: Arc::clone(&store) as Arc<_>,
             inbox: Arc::clone(&store) as Arc<_>,
             payloads: Arc::new(GitHubPayloads),
-            hooks: Arc::new(NoHooks),
+            hooks,
             store,
-            clock: Arc::new(SystemClock::new()),
+            clock,
             random: Arc::new(SystemRandom),
             redaction: Arc::new(redactor),
             probe: Arc::new(SystemProbe::new(looked_at, supervisor.sandbox().clone())),
-            workspace: Arc::new(GitWorkspace::new(workspace, remotes.clone(), control.clone())),
+            workspace: Arc::new(GitWorkspace::new(workspace, remotes, control.clone())),
             worker: Arc::new(Workers::new(
                 environment.clone(),
                 Arc::clone(&artifacts) as Arc<_>,
@@ -97,12 +126,12 @@ impl Wire for Wiring {
             )),
             checks: Arc::new(CheckRunner::new(
                 environment.clone(),
-                control.clone(),
+                control,
                 Arc::clone(&artifacts) as Arc<_>,
                 supervisor.clone(),
             )),
             actions: Arc::new(ActionRunner::new(environment, Arc::clone(&artifacts) as Arc<_>, supervisor)),
-            forge: Arc::new(LocalForge::new(remotes, control)),
+            forge,
             artifacts,
             local: Arc::new(GitLocalRepos::new(git, search_path)),
             notifier,
@@ -116,6 +145,7 @@ impl Wire for Wiring {
             repository_policies: config.policies.repositories.clone(),
             agent: config.agent.value.clone(),
             workspace_root,
+            trailers: config.github.trailers.clone(),
             roles: config.roles.clone(),
             budgets: config.budgets,
             prompts: prompts(config)?,
@@ -151,15 +181,88 @@ fn supervisor(config: &Config, own: [&std::path::PathBuf; 2], redactor: Redactor
         hidden,
         readable: config.sandbox_readable.value.clone(),
     };
-    // The kernel's own link to this program; it holds even after an upgrade took the file's place.
-    Supervisor::new("/proc/self/exe".into(), Sandbox::new(settings), redactor)
+    Supervisor::new(OWN_PROGRAM.into(), Sandbox::new(settings), redactor)
 }
 
 /// Knows the secrets of this process's environment and the keys of agents, whatever their variables are called.
 fn redactor(config: &Config) -> Redactor {
     let keys = worker_settings(config, PathBuf::new()).secrets();
     let env = &config.parent_env;
-    Redactor::new(secrets_of(env).into_iter().chain(secrets_in_files_of(env)).chain(keys))
+    let github = config.github.secrets().map(str::to_owned);
+    Redactor::new(secrets_of(env).into_iter().chain(secrets_in_files_of(env)).chain(keys).chain(github))
+}
+
+/// What is made of the settings of GitHub; nothing is asked yet.
+struct GitHub {
+    client: GitHubClient,
+    place: GitHubPlace,
+}
+
+impl GitHub {
+    /// `None` where the settings say that no run is there.
+    fn of(config: &Config, data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Option<Self>, AppError> {
+        let settings = &config.github;
+        let when = match config.forge.value {
+            ForgeChoice::Local => return Ok(None),
+            ForgeChoice::Auto => GitHubUse::Auto,
+            ForgeChoice::GitHub => GitHubUse::Always,
+        };
+        let host = settings.web_url.split_once("://").map_or("", |(_, host)| host).to_owned();
+        let (search_path, parent) = (config.search_path.clone(), config.parent_env.clone());
+        let asked = LazyLock::new(move || gh_token(&search_path, &host, &parent));
+        let gh: Arc<dyn Fn() -> Option<Hush> + Send + Sync> =
+            Arc::new(move || asked.as_deref().map(Hush::new));
+        let (login, is_known): (Login, Arc<dyn Fn() -> bool + Send + Sync>) = match settings {
+            GitHubSettings { app: Some(app), .. } => {
+                let key_pem = Hush::new(app.key.reveal());
+                let installation = app.installation.ok_or_else(|| {
+                    AppError::Invalid("a GitHub App needs `installation_id` in the table `github`".to_owned())
+                })?;
+                (Login::App { app_id: app.id, installation, key_pem }, Arc::new(|| true))
+            }
+            GitHubSettings { token: Some(token), .. } => {
+                (Login::Token(Hush::new(token.value.reveal())), Arc::new(|| true))
+            }
+            _ => (Login::Later(Arc::clone(&gh)), Arc::new(move || gh().is_some())),
+        };
+        let client = ClientSettings {
+            api_url: settings.api_url.clone(),
+            login,
+            state_dir: data_dir.join("github"),
+            write_gap: settings.write_gap,
+            time_limit: GITHUB_CALL,
+        };
+        Ok(Some(Self {
+            client: GitHubClient::new(client, clock)?,
+            place: GitHubPlace::new(&settings.web_url, when, is_known),
+        }))
+    }
+}
+
+/// The forge of runs, and who is asked about hooks.
+fn forges(
+    config: &Config,
+    github: Option<GitHub>,
+    remotes: Remotes,
+    control: &ControlRepos,
+    clock: Arc<dyn Clock>,
+) -> (Arc<dyn Forge>, Arc<dyn Hooks>) {
+    let local = LocalForge::new(remotes.clone(), control.clone());
+    let Some(github) = github else { return (Arc::new(local), Arc::new(NoHooks)) };
+    let settings = GitHubForgeSettings {
+        web_url: config.github.web_url.clone(),
+        login: config.github.login.clone(),
+        fork: match config.github.fork {
+            ForkChoice::Auto => ForkPolicy::Auto,
+            ForkChoice::Always => ForkPolicy::Always,
+            ForkChoice::Never => ForkPolicy::Never,
+        },
+        draft: config.github.draft,
+        labels: config.github.labels.clone(),
+        maintainer_can_modify: config.github.maintainer_can_modify,
+    };
+    let forge = GitHubForge::new(github.client, settings, control.clone(), clock);
+    (Arc::new(RoutedForge::new(remotes, local, forge.clone())), Arc::new(forge))
 }
 
 /// The programs of agents that the operator named.

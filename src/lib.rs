@@ -6,7 +6,7 @@
 //! - [`ports`]: what the app needs from the world, as traits.
 //! - [`app`]: decides and appends, performs effects, drives runs; the only way in for surfaces.
 //! - [`adapters`]: the world behind the ports: SQLite, git, processes, the local forge.
-//! - [`surfaces`]: the command line.
+//! - [`surfaces`]: the command line, and the server for programs on the network.
 //! - [`config`]: settings, from flags, environment, file and defaults.
 //! - [`daemon`]: wires all of the above; [`telemetry`]: the program's own log; [`crash_point`]: where tests may kill it.
 //!

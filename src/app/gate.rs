@@ -9,11 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::execute::{By, Executed};
 use super::perform::Order;
-use super::{App, AppError};
+use super::{App, AppError, pr_text};
 use crate::domain::actor::Actor;
 use crate::domain::command::{Approval, Command};
 use crate::domain::decide::Rejection;
-use crate::domain::evidence::{Change, Step};
+use crate::domain::evidence::Step;
 use crate::domain::gate::{Drift, Gate, PolicyReport, PrBinding, PrRequest, REQUEST_TTL};
 use crate::domain::id::{Digest, RequestId, RunId};
 use crate::domain::next::{Due, next};
@@ -41,8 +41,8 @@ pub struct PrText {
     pub title: Option<String>,
     /// Its body; `None` takes the run's task and evidence.
     pub body: Option<String>,
-    /// Whether it is opened as a draft.
-    pub draft: bool,
+    /// Whether it is opened as a draft; `None` leaves that to the forge's settings.
+    pub draft: Option<bool>,
     /// How long the request is open, in seconds; `None` is 30 minutes.
     pub ttl_secs: Option<u64>,
     /// Why it is wanted without passed checks.
@@ -155,13 +155,10 @@ impl App {
         if title.trim().is_empty() || title.contains(['\n', '\r', '\0']) {
             return Err(AppError::Invalid("a pull request needs a title of one line".to_owned()));
         }
-        let body = match &text.body {
-            Some(body) => {
-                self.refuse_secret("body of the pull request", body)?;
-                body.clone()
-            }
-            None => self.ports.redaction.masked(&default_body(run)).into_owned(),
-        };
+        self.refuse_secret("body of the pull request", text.body.as_deref().unwrap_or_default())?;
+        let template = if text.body.is_some() { None } else { self.template(run).await };
+        let body = pr_text::body(run, text.body.as_deref(), template.as_deref());
+        let body = self.ports.redaction.masked(&body).into_owned();
         self.refuse_secret("title of the pull request", &title)?;
         // The card's digest is over these words: masked in the log, they would never fit it again.
         self.refuse_secret("reason", text.accepted_because.as_deref().unwrap_or_default())?;
@@ -174,7 +171,7 @@ impl App {
             binding,
             title,
             body,
-            draft: text.draft,
+            draft: text.draft.unwrap_or_else(|| self.ports.forge.drafts(&run.spec)),
             requester: requester.clone(),
             issued: self.ports.clock.now(),
             ttl_secs: text.ttl_secs.unwrap_or(REQUEST_TTL.as_secs()),
@@ -182,6 +179,19 @@ impl App {
             card,
         };
         Ok(Issued { request, token })
+    }
+
+    /// What the repository wants a pull request to begin from, at the run's base commit; `None` where it says nothing.
+    async fn template(&self, run: &Run) -> Option<String> {
+        let base = &run.prepared.as_ref()?.base_sha;
+        for path in pr_text::TEMPLATES {
+            let found =
+                self.ports.workspace.read_file(&run.spec.repo, base, path, pr_text::TEMPLATE_CAP).await;
+            if let Ok(Some(bytes)) = found {
+                return String::from_utf8(bytes).ok();
+            }
+        }
+        None
     }
 
     /// Asks for a pull request: the request is recorded when this returns, and an older one is cancelled by it.
@@ -369,25 +379,4 @@ fn compare_claim(claimed: &PrRequest, recorded: &PrRequest) -> Result<(), AppErr
         Some((_, field)) => Err(AppError::RequestFileMismatch { field }),
         None => Ok(()),
     }
-}
-
-/// What a pull request says when nobody wrote a body: the task, what was checked, and by whom.
-fn default_body(run: &Run) -> String {
-    let mut body = run.spec.task.trim().to_owned();
-    if body.is_empty() {
-        body = run.spec.pr_title();
-    }
-    if let Some(report) = &run.checks {
-        body.push_str("\n\nChecked on ");
-        body.push_str(run.change.as_ref().map_or("the commit", |change: &Change| change.head_sha.short()));
-        body.push_str(":\n");
-        for result in &report.results {
-            let mark = if result.passed() { "passed" } else { "failed" };
-            body.push_str("\n- `");
-            body.push_str(&result.command.replace('`', "'"));
-            body.push_str("`: ");
-            body.push_str(mark);
-        }
-    }
-    body
 }

@@ -14,6 +14,7 @@ pub mod drive;
 pub mod engine;
 pub mod error;
 pub mod execute;
+pub mod feedback;
 pub mod finish;
 pub mod follow;
 pub mod fsm_layout;
@@ -22,6 +23,7 @@ pub mod gc;
 pub mod hold;
 pub mod inbox;
 pub mod perform;
+pub mod pr_text;
 pub mod prompt;
 pub mod pulse;
 pub mod report;
@@ -125,6 +127,8 @@ pub struct Settings {
     pub budgets: Budgets,
     /// The templates of prompts.
     pub prompts: prompt::Prompts,
+    /// Lines at the end of every commit's message, such as `Signed-off-by: ...`.
+    pub trailers: Vec<String>,
     /// Where workspaces are made.
     pub workspace_root: PathBuf,
 }

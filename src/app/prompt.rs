@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 use sha2::{Digest as _, Sha256};
 
 use super::AppError;
+use super::feedback::Feedback;
 use crate::domain::agent::record::PromptRef;
 use crate::domain::evidence::AttemptOutcome;
 use crate::domain::id::Digest;
@@ -28,7 +30,11 @@ const BUILT_IN: [(&str, &str, &[&str]); 8] = [
         &["task", "command", "exit_code", "timed_out", "output", "round"],
     ),
     ("implement", include_str!("../../prompts/implement.md"), &["task", "checks", "plan"]),
-    ("iterate", include_str!("../../prompts/iterate.md"), &["task", "checks", "forge_checks", "review"]),
+    (
+        "iterate",
+        include_str!("../../prompts/iterate.md"),
+        &["task", "checks", "forge_checks", "review", "failed", "reviews", "comments"],
+    ),
     ("news", include_str!("../../prompts/news.md"), &["put_back", "left", "most", "actions"]),
     ("resumed", include_str!("../../prompts/resumed.md"), &[]),
     ("safety", include_str!("../../prompts/safety.md"), &["repo", "base"]),
@@ -85,7 +91,10 @@ impl Prompts {
         }
         let values = context! {
             task => "t", checks => ["c"], plan => "p", round => 1, command => "c", exit_code => 1, timed_out => false,
-            output => "o", forge_checks => "f", review => "r", put_back => ["p"], left => 1, most => 3,
+            output => "o", forge_checks => "f", review => "r",
+            failed => [context! { name => "n", conclusion => "failure", summary => "s", log => "l" }],
+            reviews => [context! { by => "b", text => "t" }],
+            comments => [context! { by => "b", place => "p:1", text => "t" }], put_back => ["p"], left => 1, most => 3,
             actions => context! { refused => "r", detail => "d", results => ["r"] },
             repo => "o/n", base => "main", run => "r", title => "t", head => "h", base_branch => "main", base_sha => "s",
         };
@@ -111,11 +120,11 @@ impl Prompts {
     }
 
     /// What the agent is asked in an unattended attempt: the task, the repair of what the checks found, or what the pull request
-    /// still lacks. `plan` is what another agent planned.
+    /// still lacks by what the forge said, which is `news`. `plan` is what another agent planned.
     ///
     /// # Errors
     /// [`AppError::Prompt`] when a template is broken.
-    pub fn for_attempt(&self, run: &Run, plan: Option<&str>) -> Result<Prompt, AppError> {
+    pub fn for_attempt(&self, run: &Run, plan: Option<&str>, news: &Feedback) -> Result<Prompt, AppError> {
         let failed = run.checks.as_ref().and_then(|report| {
             let about_newest = run.change.as_ref().is_some_and(|change| change.head_sha == report.head_sha);
             report.results.iter().find(|result| about_newest && !result.passed())
@@ -140,6 +149,9 @@ impl Prompts {
                     checks => &spec.checks,
                     forge_checks => run.forge_checks.as_ref().map(|(_, conclusion)| conclusion),
                     review => &run.review,
+                    failed => Serde(&news.failed),
+                    reviews => Serde(&news.reviews),
+                    comments => Serde(&news.comments),
                 },
             ),
             None => ("implement", context! { task => &spec.task, checks => &spec.checks, plan }),
@@ -255,10 +267,9 @@ fn environment() -> Environment<'static> {
     environment
 }
 
-/// Whether the newest change is the one at the remote: the forge's checks or its reviewers did not take it.
+/// Whether the run works on a pull request that is open: the forge's checks or its reviewers did not take it, or a person sent it on.
 fn is_sent_back(run: &Run) -> bool {
-    let (Some(change), Some(pushed), Some(_)) = (&run.change, &run.pushed, &run.pr) else { return false };
-    change.head_sha == pushed.sha
+    run.pushed.is_some() && run.pr.is_some()
 }
 
 /// Whether the agent's last turn was ended by something else than itself.

@@ -3,6 +3,7 @@
 use super::pulse::AtWork;
 use super::{App, AppError};
 use crate::domain::agent::role::Role;
+use crate::domain::forge::fact::PullState;
 use crate::domain::gate::Gate;
 use crate::domain::id::{CommitSha, Digest, EventSeq, RunId};
 use crate::domain::next::{Due, Wait, next};
@@ -184,6 +185,9 @@ pub fn advice(run: &Run, now: &Moment) -> Advice {
 
 fn person(run: &Run) -> (String, Vec<String>) {
     let id = &run.id;
+    if let Some(advice) = forge_advice(run) {
+        return advice;
+    }
     match run.state {
         State::Paused => ("a person to resume it".to_owned(), vec![format!("agentpr resume {id}")]),
         State::FailedRetryable => (
@@ -218,6 +222,39 @@ fn person(run: &Run) -> (String, Vec<String>) {
             ),
         },
     }
+}
+
+/// What a person does about a pull request that is over or that somebody else pushed to, and about its repository.
+fn forge_advice(run: &Run) -> Option<(String, Vec<String>)> {
+    let id = &run.id;
+    let done = format!("agentpr mark-done --run-id {id}");
+    let (resume, cancel) = (format!("agentpr resume {id}"), format!("agentpr cancel {id}"));
+    let over = run.forge.pull.as_ref().filter(|pull| pull.state != PullState::Open);
+    if let Some(pull) = over {
+        let how = if pull.state == PullState::Merged { "merged" } else { "closed" };
+        let go_on = match run.state {
+            State::Paused => resume,
+            State::FailedRetryable => format!("agentpr retry {id}"),
+            _ => done,
+        };
+        return Some((format!("a person to end it: its pull request was {how}"), vec![go_on, cancel]));
+    }
+    let (waits_for, next) = match run.reason.code.as_str() {
+        "head_moved" if run.state == State::Paused => (
+            "a person to look at the commit that somebody else pushed: resume goes on with it, cancel leaves it to them",
+            vec![format!("agentpr why {id}"), resume, cancel],
+        ),
+        "foreign_head" => (
+            "a person to repair the pull request by hand: its newest commit is not the run's",
+            vec![format!("agentpr why {id}"), done, cancel],
+        ),
+        "repository_archived" => {
+            ("a person to end it: its repository is archived and takes nothing any more", vec![cancel, done])
+        }
+        "repository_deleted" => ("a person to end it: its repository is gone", vec![cancel, done]),
+        _ => return None,
+    };
+    Some((waits_for.to_owned(), next))
 }
 
 /// What a person does about a reason that has an answer of its own.

@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::ConfigError;
 use super::agents::check_address;
-use super::layer::{Environment, Layers, Origin, Sourced};
-use super::secret::{FileRule, Hidden, check_variable, found, read_file};
+use super::github_login::{FoundToken, GitHubApp};
+use super::layer::{Layers, Origin, Sourced};
 
 /// GitHub's own address.
 const PUBLIC_API: &str = "https://api.github.com";
@@ -21,9 +21,6 @@ const LEAST_WRITE_GAP_MS: u64 = 1000;
 
 /// Seconds between two looks at all pull requests; GitHub's allowance is for an hour.
 const LEAST_POLL_SECONDS: u64 = 10;
-
-/// The variables a token is taken from when nothing names one, the first that is set. Each may have `_FILE` after its name.
-const TOKENS: [&str; 3] = ["AGENTPR_GITHUB_TOKEN", "GH_TOKEN", "GITHUB_TOKEN"];
 
 /// Longest name of a label, in characters; GitHub refuses longer ones.
 const LONGEST_LABEL: usize = 50;
@@ -40,25 +37,12 @@ pub(super) struct FileGitHub {
     labels: Option<Vec<String>>,
     trailers: Option<Vec<String>>,
     maintainer_can_modify: Option<bool>,
-    app_id: Option<u64>,
-    installation_id: Option<u64>,
-    app_key_file: Option<PathBuf>,
+    pub(super) app_id: Option<u64>,
+    pub(super) installation_id: Option<u64>,
+    pub(super) app_key_file: Option<PathBuf>,
     token_env: Option<String>,
     write_gap_ms: Option<u64>,
     poll_seconds: Option<u64>,
-}
-
-/// Which forge runs are pushed to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ForgeChoice {
-    /// GitHub for a run whose remote is there, else the local one.
-    #[default]
-    Auto,
-    /// The local one.
-    Local,
-    /// GitHub.
-    GitHub,
 }
 
 /// Whether a branch is pushed to a fork.
@@ -71,26 +55,6 @@ pub enum ForkChoice {
     Always,
     /// Never: without permission to push there is no pull request.
     Never,
-}
-
-/// A token, and where it was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundToken {
-    /// The token.
-    pub value: Hidden,
-    /// The variable or flag it came by.
-    pub from: String,
-}
-
-/// A GitHub App that tokens are asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GitHubApp {
-    /// Its number.
-    pub id: u64,
-    /// The installation that is used; `None` finds that of each repository.
-    pub installation: Option<u64>,
-    /// Its private key as PEM.
-    pub key: Hidden,
 }
 
 /// The settings of GitHub.
@@ -139,29 +103,6 @@ impl GitHubSettings {
     }
 }
 
-impl ForgeChoice {
-    /// The word for it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Local => "local",
-            Self::GitHub => "github",
-        }
-    }
-
-    /// Reads the setting `forge` or its variable.
-    pub(super) fn read(layers: &Layers<'_>, setting: Option<Self>) -> Result<Sourced<Self>, ConfigError> {
-        if let Some(text) = layers.text("AGENTPR_FORGE", None)? {
-            let all = [Self::Auto, Self::Local, Self::GitHub];
-            let value = all.into_iter().find(|choice| choice.word() == text.value.trim());
-            let value = value.ok_or_else(|| text.wrong("forge", "one of auto, local, github"))?;
-            return Ok(Sourced { value, origin: text.origin });
-        }
-        let origin = if setting.is_some() { layers.in_file() } else { Origin::Default };
-        Ok(Sourced { value: setting.unwrap_or_default(), origin })
-    }
-}
-
 impl ForkChoice {
     /// The word for it.
     pub fn word(self) -> &'static str {
@@ -183,9 +124,9 @@ pub(super) fn read(
 }
 
 /// Reads the table, and notes what is in force.
-struct Reader<'a> {
-    layers: &'a Layers<'a>,
-    rows: Vec<(&'static str, String, Origin)>,
+pub(super) struct Reader<'a> {
+    pub(super) layers: &'a Layers<'a>,
+    pub(super) rows: Vec<(&'static str, String, Origin)>,
 }
 
 impl Reader<'_> {
@@ -269,104 +210,6 @@ impl Reader<'_> {
         Ok(Some(value))
     }
 
-    /// The App: number and key belong together.
-    fn app(&mut self, table: &FileGitHub) -> Result<Option<GitHubApp>, ConfigError> {
-        let id = self.id("app_id", "AGENTPR_GITHUB_APP_ID", table.app_id)?;
-        let installation =
-            self.id("installation_id", "AGENTPR_GITHUB_INSTALLATION_ID", table.installation_id)?;
-        let file = self.layers.path(None, "AGENTPR_GITHUB_APP_KEY_FILE", table.app_key_file.as_ref());
-        let (id, file) = match (id, file) {
-            (Some(id), Some(file)) => (id, file),
-            (None, None) if installation.is_none() => return Ok(None),
-            (id, file) => {
-                let origin = file.map_or(self.layers.in_file(), |file| file.origin);
-                let name = if id.is_none() { "app_id" } else { "app_key_file" };
-                let rule = "a GitHub App needs `app_id` and `app_key_file` together";
-                return Err(self.wrong(name, origin, rule));
-            }
-        };
-        let shown = file.value.display();
-        let key = read_file(&file.value, FileRule::Private)
-            .map_err(|why| self.wrong("app_key_file", file.origin.clone(), &format!("`{shown}`: {why}")))?;
-        if !key.trim_start().starts_with("-----BEGIN") {
-            let rule = format!("`{shown}` is no private key as PEM, which begins with `-----BEGIN`");
-            return Err(self.wrong("app_key_file", file.origin, &rule));
-        }
-        self.rows.push(("app_key_file", format!("set (from {shown})"), file.origin));
-        Ok(Some(GitHubApp { id, installation, key: Hidden::new(key) }))
-    }
-
-    fn id(
-        &mut self,
-        name: &'static str,
-        variable: &'static str,
-        setting: Option<u64>,
-    ) -> Result<Option<u64>, ConfigError> {
-        let setting = setting.map(|number| number.to_string());
-        let Some(Sourced { value, origin }) = self.layers.text(variable, setting.as_ref())? else {
-            return Ok(None);
-        };
-        match value.trim().parse::<u64>() {
-            Ok(number) if number > 0 => {
-                self.rows.push((name, number.to_string(), origin));
-                Ok(Some(number))
-            }
-            _ => Err(self.wrong(name, origin, "the number GitHub shows for it")),
-        }
-    }
-
-    fn token(
-        &mut self,
-        named: Option<&String>,
-        file: Option<&Path>,
-    ) -> Result<Option<FoundToken>, ConfigError> {
-        if let Some(name) = named {
-            let in_file = self.layers.in_file();
-            check_variable(name).map_err(|why| self.wrong("token_env", in_file.clone(), &why))?;
-            self.rows.push(("token_env", name.clone(), in_file));
-        }
-        let token = match (file, named) {
-            (Some(file), _) => Some(self.token_in(file)?),
-            (None, Some(name)) => self.token_of(self.layers.environment, name)?,
-            (None, None) => {
-                let mut found = None;
-                for name in TOKENS {
-                    found = self.token_of(self.layers.environment, name)?;
-                    if found.is_some() {
-                        break;
-                    }
-                }
-                found
-            }
-        };
-        if let Some((token, origin)) = &token {
-            self.rows.push(("token", format!("set (from {})", token.from), origin.clone()));
-        }
-        Ok(token.map(|(token, _)| token))
-    }
-
-    fn token_in(&self, file: &Path) -> Result<(FoundToken, Origin), ConfigError> {
-        let wrong = |why: &str| self.wrong("token", Origin::Flag, &format!("`{}`: {why}", file.display()));
-        let text = read_file(file, FileRule::Private).map_err(|why| wrong(&why))?;
-        let value = text.trim();
-        if value.is_empty() || value.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            return Err(wrong("a token is one word on one line"));
-        }
-        let from = "--github-token-file".to_owned();
-        Ok((FoundToken { value: Hidden::new(value.to_owned()), from }, Origin::Flag))
-    }
-
-    fn token_of(
-        &self,
-        environment: &Environment,
-        variable: &str,
-    ) -> Result<Option<(FoundToken, Origin)>, ConfigError> {
-        let Some((value, from)) = found(environment, variable, FileRule::Private)? else { return Ok(None) };
-        let usual = TOKENS.into_iter().find(|usual| *usual == variable);
-        let origin = usual.map_or_else(|| self.layers.in_file(), Origin::Environment);
-        Ok(Some((FoundToken { value, from }, origin)))
-    }
-
     fn list(
         &mut self,
         name: &'static str,
@@ -419,7 +262,7 @@ impl Reader<'_> {
         if in_file { self.layers.in_file() } else { Origin::Default }
     }
 
-    fn wrong(&self, name: &str, origin: Origin, rule: &str) -> ConfigError {
+    pub(super) fn wrong(&self, name: &str, origin: Origin, rule: &str) -> ConfigError {
         ConfigError::Value { name: format!("github.{name}"), origin, why: rule.to_owned() }
     }
 }

@@ -6,7 +6,9 @@
 mod agents;
 mod budget;
 mod file;
+mod forge;
 mod github;
+mod github_login;
 mod layer;
 mod policy;
 mod prices;
@@ -27,7 +29,9 @@ use crate::domain::spec::Limits;
 
 pub use agents::AgentSettings;
 use file::FileSettings;
-pub use github::{ForgeChoice, ForkChoice, FoundToken, GitHubApp, GitHubSettings};
+pub use forge::ForgeChoice;
+pub use github::{ForkChoice, GitHubSettings};
+pub use github_login::{FoundToken, GitHubApp};
 use layer::Layers;
 pub use layer::{Environment, Origin, Sourced};
 pub use policy::Policies;

@@ -10,7 +10,7 @@ use super::layer::{Layers, Origin};
 use crate::domain::confine::{SandboxMode, Tier};
 use crate::domain::id::RepoSlug;
 use crate::domain::known_failure::check_patterns;
-use crate::domain::policy::{CommandMode, Policy};
+use crate::domain::policy::{CommandMode, Policy, UpdatePush};
 
 /// What one table says; what is left out keeps the value below it.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -30,6 +30,7 @@ pub(super) struct FilePolicy {
     min_checks: Option<u32>,
     max_guard_violations: Option<u32>,
     max_retries: Option<u32>,
+    update_push: Option<UpdatePush>,
     command_mode: Option<CommandMode>,
 }
 
@@ -60,6 +61,7 @@ impl FilePolicy {
             min_checks,
             max_guard_violations,
             max_retries,
+            update_push,
             command_mode
         );
         set

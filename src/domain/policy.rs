@@ -54,6 +54,17 @@ pub enum UpdatePush {
     AutoAfterFirstApproval,
 }
 
+impl UpdatePush {
+    /// Reads the stored word; `None` for anything else.
+    pub fn of(word: &str) -> Option<Self> {
+        match word {
+            "confirm" => Some(Self::Confirm),
+            "auto_after_first_approval" => Some(Self::AutoAfterFirstApproval),
+            _ => None,
+        }
+    }
+}
+
 /// How much the command rules forbid by themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

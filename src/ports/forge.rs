@@ -76,6 +76,50 @@ pub trait Forge: Send + Sync {
 
     /// Whether a pull request of the run is opened as a draft when nobody says.
     fn drafts(&self, spec: &RunSpec) -> bool;
+
+    /// Who we are there, what we may do with a run's repository, and how much may still be asked; `None` where nobody is asked who
+    /// they are.
+    ///
+    /// # Errors
+    /// [`ForgeError`]; [`ForgeError::Denied`] without a login that is taken.
+    async fn access(&self, _spec: Option<&RunSpec>) -> Result<Option<Access>, ForgeError> {
+        Ok(None)
+    }
+}
+
+/// What a login is good for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// Who we are, by login.
+    pub login: String,
+    /// The repository that was asked about.
+    pub repository: Option<Reached>,
+    /// What may still be asked.
+    pub limits: Vec<Allowance>,
+}
+
+/// A repository as we may use it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// Its name now.
+    pub name: RepoSlug,
+    /// Whether we may push to it.
+    pub may_push: bool,
+    /// Whether it takes nothing any more.
+    pub is_closed: bool,
+}
+
+/// A number of requests that is counted down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowance {
+    /// What for.
+    pub name: &'static str,
+    /// How many are left.
+    pub left: u64,
+    /// Of how many.
+    pub of: u64,
+    /// When it is full again.
+    pub until: Timestamp,
 }
 
 /// A pull request that is asked about.

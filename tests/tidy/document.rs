@@ -16,6 +16,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("0001_events.sql", "c607d4905a894932609703bc90eb58107786826af6237a5e52660d84e7a5e4ca"),
     ("0002_projections.sql", "97eb604098ddb87f134e2bc3b32ad569699389084e1c583aee0f0f79063d88c8"),
     ("0003_ledger.sql", "42fd382bce9e08b1dda4e7268417dd59196eb3f8ebb6af742180325728804dbb"),
+    ("0004_inbox.sql", "1ec6a5818c2fd4666272b48ac44608c01273cb77fbf074f02dd34b25442c8c0d"),
 ];
 
 /// The project's document at `path`.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 
+use super::lease::{Lease, moved, refuse_shared};
 use super::pull::PullDocument;
 use crate::adapters::git::control::ControlRepos;
 use crate::adapters::git::program::{GitCall, GitError, said};
@@ -168,35 +169,10 @@ impl Link<'_> {
         let (branch, sha) = (permit.branch(), permit.sha());
         self.refuse_shared_branch(spec, branch)?;
         let found = self.branch_head(branch)?;
-        if found.as_ref() == Some(sha) {
-            return Ok(sha.clone());
-        }
-        // A branch that somebody removed is made again: the permit was given for it as it is now, and nothing is lost.
-        let expected = expected.filter(|_| found.is_some());
-        if found.as_ref() != expected {
-            return Err(moved(branch, found.as_ref()));
-        }
-        let name = format!("refs/heads/{branch}");
-        let lease = format!("--force-with-lease={name}:{}", expected.map_or("", CommitSha::as_str));
-        let answer = self
-            .git()
-            .transfer()
-            .run(["push", "--quiet", "--no-verify", "--porcelain"])
-            .arg(lease)
-            .arg("--")
-            .to(&self.remote)
-            .arg(format!("{sha}:{name}"))
-            .answer()
-            .map_err(|err| ForgeError::Unavailable(err.to_string()))?;
-        // Only what the remote says afterwards counts: an answer can get lost on the way, in either direction.
-        let found = self.branch_head(branch)?;
-        if found.as_ref() == Some(sha) {
-            return Ok(sha.clone());
-        }
-        if found.as_ref() != expected || answer.code == Some(0) {
-            return Err(moved(branch, found.as_ref()));
-        }
-        Err(ForgeError::Refused(said(&answer)))
+        let Some(lease) = Lease::of(permit, expected, found.as_ref())? else { return Ok(sha.clone()) };
+        let call = lease.push(self.git(), &self.remote);
+        let answer = call.answer().map_err(|err| ForgeError::Unavailable(err.to_string()))?;
+        lease.outcome(&answer, self.branch_head(branch)?.as_ref())
     }
 
     fn refuse_shared_branch(&self, spec: &RunSpec, branch: &BranchName) -> Result<(), ForgeError> {
@@ -204,10 +180,7 @@ impl Link<'_> {
         let text = call.text().map_err(|err| self.unreachable(&err))?;
         let default =
             text.lines().find_map(|line| line.strip_prefix("ref: refs/heads/")?.strip_suffix("\tHEAD"));
-        if default == Some(branch.as_str()) || spec.base_branch.as_ref() == Some(branch) {
-            return Err(ForgeError::Refused(format!("`{branch}` is a branch that others build on")));
-        }
-        Ok(())
+        refuse_shared(spec, branch, default.as_slice())
     }
 
     fn open(&self, wanted: &PullDocument) -> Result<OpenedPr, ForgeError> {
@@ -358,11 +331,6 @@ impl Link<'_> {
         }
         ForgeError::Unavailable(why)
     }
-}
-
-fn moved(branch: &BranchName, found: Option<&CommitSha>) -> ForgeError {
-    let found = found.map_or("nothing".to_owned(), CommitSha::to_string);
-    ForgeError::Moved { branch: branch.to_string(), found }
 }
 
 fn numbered(url: &str, number: PrNumber) -> String {

@@ -60,15 +60,20 @@ impl PullDocument {
 
     /// Says whether it was opened for the run.
     pub(super) fn is_of(&self, run: &RunId) -> bool {
-        self.run == *run && self.body.contains(&format!("<!-- agentpr run={run} "))
+        self.run == *run && has_marker(&self.body, run)
     }
 }
 
 /// The body with the line by which a pull request is found again.
-fn with_marker(run: &RunId, request: &PrRequest) -> String {
+pub(super) fn with_marker(run: &RunId, request: &PrRequest) -> String {
     let marker = format!("<!-- agentpr run={run} req={} -->", request.id);
     if request.body.contains(&marker) {
         return request.body.clone();
     }
     format!("{}\n\n{marker}\n", request.body.trim_end())
+}
+
+/// Says whether a body has the line of a run.
+pub(super) fn has_marker(body: &str, run: &RunId) -> bool {
+    body.contains(&format!("<!-- agentpr run={run} "))
 }

@@ -6,5 +6,6 @@
 pub mod askpass;
 pub mod control;
 pub mod credential;
+pub mod place;
 pub mod program;
 pub mod remote;

@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use super::place::{GitHubPlace, Place};
 use crate::domain::id::RepoSlug;
 use crate::domain::spec::RunSpec;
 
-/// Finds the remote of a run: the one it names, else a bare repository below the forge's directory.
+/// Finds the remote of a run: the one it names, else a bare repository below the forge's directory, or one on GitHub.
 #[derive(Debug, Clone)]
 pub struct Remotes {
     root: PathBuf,
+    github: Option<GitHubPlace>,
 }
 
 /// A remote that has passed the rules: an absolute path, or an `https`, `ssh` or `file` address, or an `http` one of this machine.
@@ -28,7 +30,14 @@ pub struct UnfitRemote {
 impl Remotes {
     /// Takes the directory that holds `<owner>/<repo>.git` for runs that name no remote.
     pub fn new(root: PathBuf) -> Self {
-        Self { root }
+        Self { root, github: None }
+    }
+
+    /// Knows a GitHub too; without one every remote is a local forge's.
+    #[must_use]
+    pub fn with_github(mut self, github: GitHubPlace) -> Self {
+        self.github = Some(github);
+        self
     }
 
     /// The remote of a run.
@@ -36,10 +45,25 @@ impl Remotes {
     /// # Errors
     /// [`UnfitRemote`] when the run names one that breaks a rule.
     pub fn of(&self, spec: &RunSpec) -> Result<Remote, UnfitRemote> {
-        match &spec.remote {
-            Some(named) => Remote::new(named),
-            None => Remote::new(&self.default_path(&spec.repo).to_string_lossy()),
-        }
+        self.place(spec).map(Place::remote)
+    }
+
+    /// The remote of a run, and whose it is. May start a program for a run that names no remote (see [`GitHubPlace::new`]).
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub fn place(&self, spec: &RunSpec) -> Result<Place, UnfitRemote> {
+        let Some(named) = &spec.remote else {
+            let here = self.default_path(&spec.repo);
+            let github = self.github.as_ref().filter(|github| github.takes_unnamed(here.is_dir()));
+            return match github {
+                Some(github) => github.remote(&spec.repo).map(Place::GitHub),
+                None => Remote::new(&here.to_string_lossy()).map(Place::Local),
+            };
+        };
+        let remote = Remote::new(named)?;
+        let github = self.github.as_ref().map_or(Ok(None), |github| github.named(named, &spec.repo))?;
+        Ok(github.map_or(Place::Local(remote), Place::GitHub))
     }
 
     /// Where the repository of a run that names no remote lies.

@@ -7,6 +7,7 @@ use super::report::{Finding, Severity};
 use crate::domain::agent::known::{KnownAgent, numbers};
 use crate::domain::confine::{Confinement, SandboxMode, Tier};
 use crate::domain::time::Timestamp;
+use crate::ports::forge::{Access, ForgeError};
 use crate::ports::probe::{Reach, SandboxFacts, Version};
 
 /// Room below which nothing is begun: a small clone, its checkout for the checks, and the log's next megabytes.
@@ -18,6 +19,9 @@ const SPACE_LOW: u64 = 2 * 1024 * 1024 * 1024;
 /// The oldest git whose options the engine uses: `init --initial-branch` came with 2.28 (2020), the newest of them;
 /// `add --pathspec-from-file` with 2.25.
 const GIT_FLOOR: [u64; 2] = [2, 28];
+
+/// Somebody should know when less than one in so many requests is left.
+const LEFT: u64 = 20;
 
 /// Milliseconds at the beginning of 2024: this program did not exist before, so a clock that says less is wrong.
 const YEAR_2024: i64 = 1_704_067_200_000;
@@ -90,6 +94,43 @@ pub fn reached(url: &str, answer: &Reach, limit: Duration) -> Finding {
     };
     let mend = format!("curl -sSIv --max-time 10 {}", shell_words::quote(url));
     Finding { transient, ..Finding::bad(Severity::Error, name, why, mend) }
+}
+
+/// What a login at a forge is good for.
+pub fn access(access: &Access) -> Vec<Finding> {
+    let mut findings = vec![Finding::good("forge.login", format!("the login of {} is taken", access.login))];
+    if let Some(repository) = &access.repository {
+        let name = format!("forge.{}", repository.name);
+        findings.push(if repository.is_closed {
+            let why = "it is archived or disabled, and takes no pull request";
+            Finding::bad(Severity::Warning, name, why, "agentpr list")
+        } else if repository.may_push {
+            Finding::good(name, "may be pushed to")
+        } else {
+            Finding::info(name, "may not be pushed to: branches go to a fork, unless `fork` is `never`")
+        });
+    }
+    for limit in &access.limits {
+        let name = format!("forge.limit.{}", limit.name);
+        let shown = format!("{} of {} requests are left", limit.left, limit.of);
+        findings.push(if limit.left.saturating_mul(LEFT) < limit.of {
+            let why = format!("{shown}: what is asked waits until the hour is over");
+            Finding { transient: true, ..Finding::bad(Severity::Warning, name, why, "agentpr doctor") }
+        } else {
+            Finding::info(name, shown)
+        });
+    }
+    findings
+}
+
+/// What it means that a forge does not say what a login is good for.
+pub fn no_access(err: &ForgeError) -> Finding {
+    let (transient, mend) = match err {
+        ForgeError::Limited { .. } | ForgeError::Unavailable(_) => (true, "agentpr doctor"),
+        _ => (false, "gh auth login"),
+    };
+    let severity = if transient { Severity::Warning } else { Severity::Error };
+    Finding { transient, ..Finding::bad(severity, "forge.login", err.to_string(), mend) }
 }
 
 /// What so much room means.

@@ -6,7 +6,9 @@ use super::judge;
 use super::machine::{DoctorOrder, Look, Requirement};
 use super::report::{Finding, Severity};
 use crate::domain::id::RunId;
+use crate::domain::spec::RunSpec;
 use crate::domain::state::State;
+use crate::ports::forge::ForgeError;
 use crate::ports::store::RunQuery;
 
 /// The forge whose login `gh` keeps.
@@ -17,6 +19,9 @@ const TOKENS: [&str; 2] = ["GH_TOKEN", "GITHUB_TOKEN"];
 
 /// Runs whose remotes are asked: the newest, so that a long history costs nothing.
 const RUNS: usize = 50;
+
+/// Repositories whose forge is asked what we may do there.
+const REPOSITORIES: usize = 3;
 
 /// Package managers whose registries a required agent may need.
 const MANAGERS: [&str; 5] = ["npm", "pip", "uv", "cargo", "bun"];
@@ -72,6 +77,39 @@ impl Look<'_> {
             self.report.note("Package registry checks skipped (require_codex=false).");
         }
         self.reach(urls, limit).await;
+        self.forges(limit).await;
+    }
+
+    /// What the login is good for at the forges in use: for the repositories of the newest runs, and alone where a token is set.
+    async fn forges(&mut self, limit: Duration) {
+        let mut specs = self.specs();
+        specs.dedup_by(|one, other| one.repo == other.repo);
+        let mut asked = false;
+        for spec in specs.iter().take(REPOSITORIES) {
+            asked |= self.access(Some(spec), limit).await;
+        }
+        if !asked && self.token().is_some() {
+            self.access(None, limit).await;
+        }
+    }
+
+    /// Asks the forge of a run who we are there; says whether it is one that asks.
+    pub(super) async fn access(&mut self, spec: Option<&RunSpec>, limit: Duration) -> bool {
+        let answer = tokio::time::timeout(limit, self.app.ports.forge.access(spec)).await;
+        let silent = |_| Err(ForgeError::Unavailable(format!("no answer within {} s", limit.as_secs_f64())));
+        match answer.unwrap_or_else(silent) {
+            Ok(None) => false,
+            Ok(Some(access)) => {
+                for finding in judge::access(&access) {
+                    self.report.add(finding);
+                }
+                true
+            }
+            Err(err) => {
+                self.report.add(judge::no_access(&err));
+                true
+            }
+        }
     }
 
     /// The addresses package managers are configured for; one that does not tell is noted.
@@ -102,10 +140,15 @@ impl Look<'_> {
 
     /// Remotes of the newest runs that are not over.
     fn remotes(&self) -> Vec<String> {
+        self.specs().into_iter().filter_map(|spec| spec.remote).collect()
+    }
+
+    /// Orders of the newest runs that are not over.
+    fn specs(&self) -> Vec<RunSpec> {
         let states = State::ALL.into_iter().filter(|state| !state.is_terminal()).collect();
         let rows = self.app.ports.store.run_rows(&RunQuery { states, limit: Some(RUNS) }).unwrap_or_default();
-        let remote = |run: &RunId| self.app.find(run).ok().flatten().and_then(|run| run.spec.remote);
-        rows.iter().filter_map(|row| remote(&row.run)).collect()
+        let spec = |run: &RunId| self.app.find(run).ok().flatten().map(|run| run.spec);
+        rows.iter().filter_map(|row| spec(&row.run)).collect()
     }
 
     fn token(&self) -> Option<&'static str> {

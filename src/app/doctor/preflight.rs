@@ -112,6 +112,7 @@ impl App {
             Some(limit) => {
                 let urls = look.registries(&managers(&project));
                 look.reach(urls, limit).await;
+                Box::pin(look.access(Some(&run.spec), limit)).await;
             }
             None => look.report.note("package registries were not asked: --skip-network-check was given"),
         }

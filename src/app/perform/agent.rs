@@ -17,7 +17,7 @@ use crate::ports::worker::WorkReport;
 use crate::ports::workspace::CaptureOrder;
 
 pub(super) async fn agent(work: &Work<'_>) -> Result<Done, AppError> {
-    let (turn, flow) = ordered(work)?;
+    let (turn, flow) = ordered(work).await?;
     let Turned { mut report, trouble, was_pushed } = turn::turn(work, turn).await?;
     if let Some(err) = trouble {
         return Ok(unjudged(report, &err.into(), was_pushed, flow));
@@ -59,7 +59,7 @@ async fn take_home(
 }
 
 /// What the agent is to do, and who moves the run on afterwards.
-fn ordered(work: &Work<'_>) -> Result<(Turn, Flow), AppError> {
+async fn ordered(work: &Work<'_>) -> Result<(Turn, Flow), AppError> {
     let run = work.run;
     let mut confinement = run.spec.policy.agent_confinement();
     let (role, choice, prompt, extra_args, flow) = match work.detail {
@@ -78,7 +78,8 @@ fn ordered(work: &Work<'_>) -> Result<(Turn, Flow), AppError> {
         Detail::Unattended | Detail::Checks { .. } | Detail::OrderedPush { .. } => {
             let role = role_of(run);
             let plan = super::plan::plan_of(work);
-            let prompt = work.app.settings.prompts.for_attempt(run, plan.as_deref())?;
+            let news = work.app.feedback(run).await;
+            let prompt = work.app.settings.prompts.for_attempt(run, plan.as_deref(), &news)?;
             (role, run.spec.choice(role), prompt, Vec::new(), Flow::Unattended)
         }
     };
@@ -149,6 +150,14 @@ async fn take_actions(work: &Work<'_>) -> Result<Option<ActionsFound>, AppError>
     }
 }
 
+/// The message with the operator's trailers as its last paragraph, which is where git looks for them (git-interpret-trailers(1)).
+fn with_trailers(message: &str, trailers: &[String]) -> String {
+    match trailers {
+        [] => message.to_owned(),
+        trailers => format!("{}\n\n{}\n", message.trim_end(), trailers.join("\n")),
+    }
+}
+
 fn commit_message(run: &Run) -> String {
     format!("{}\n\nagentpr run {}\n", run.spec.pr_title(), run.id)
 }
@@ -165,7 +174,7 @@ impl crate::app::App {
                 .pushed
                 .as_ref()
                 .map_or_else(|| prepared.base_sha.clone(), |pushed| pushed.sha.clone()),
-            message: message.to_owned(),
+            message: with_trailers(message, &self.settings.trailers),
             last: run.change.clone(),
         };
         Ok(self.ports.workspace.capture(&order).await?)

@@ -27,10 +27,12 @@ use crate::domain::command::{Command, Failure, Flow, StepOutcome};
 use crate::domain::confine::SandboxMode;
 use crate::domain::event::Event;
 use crate::domain::evidence::{AttemptEvidence, AttemptOutcome, ProcessRef, Step};
+use crate::domain::gate::Gate;
 use crate::domain::guard::GuardReport;
 use crate::domain::id::AttemptNo;
 use crate::domain::run::Run;
 use crate::domain::verdict::Grade;
+use crate::ports::forge::ForgeError;
 use crate::ports::workspace::{GuardOrder, Judged};
 
 /// One step that is due, or was ordered.
@@ -203,7 +205,7 @@ impl App {
                 ..
             }) if stopped => Done::with(evidence, StepOutcome::Stopped),
             Ok(done) => done,
-            Err(err) => failed(&err),
+            Err(err) => parked(&err, order.step).unwrap_or_else(|| failed(&err)),
         };
         crash_point::pass("before_outcome");
         let end =
@@ -218,7 +220,9 @@ impl App {
         crash_point::pass("after_outcome");
         self.keep_what_was_judged(hold, &work, &ended).await;
         let recorded = ended.events.iter().any(|recorded| matches!(recorded.event, Event::PrRequested(_)));
-        if let Some(issued) = done.issued.filter(|_| recorded) {
+        // One that an earlier approval stands for needs no token.
+        let waits = matches!(ended.run.gate, Gate::Open { .. });
+        if let Some(issued) = done.issued.filter(|_| recorded && waits) {
             self.ports.notifier.token_issued(hold.run(), &issued.request, &issued.token);
         }
         Ok(ended)
@@ -245,6 +249,15 @@ impl App {
             tracing::warn!(run = %ended.run.id, error = %err, "the report of an attempt could not be written");
         }
     }
+}
+
+/// What the forge does not take now is no failure: the step is due again later. `None` for any other error, and for steps that are
+/// not about the forge.
+fn parked(err: &AppError, step: Step) -> Option<Done> {
+    let AppError::Forge(ForgeError::Limited { until, why }) = err else { return None };
+    let evidence = AttemptEvidence { message: err.to_string(), ..AttemptEvidence::default() };
+    let is_about_forge = matches!(step, Step::PrRequest | Step::Push | Step::PrCreate);
+    is_about_forge.then(|| Done::with(evidence, StepOutcome::Parked { until: *until, reason: why.clone() }))
 }
 
 /// A step that could not be done, as an outcome: in the log it has a reason code and a sentence.

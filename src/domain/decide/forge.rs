@@ -113,7 +113,7 @@ pub(in crate::domain) fn settle(run: &Run) -> Option<Event> {
         }
         Standing::Passed => matches!(run.state, CiWait | Iterating).then(|| ChecksPassed { head_sha }.into()),
         // No check says anything: a run that was sent back by a reviewer alone waits again once that is withdrawn.
-        Standing::Waiting if run.forge.ci(&pushed.sha) == CiStatus::Silent && run.state != Iterating => None,
+        Standing::Waiting if run.ci() == Some(CiStatus::Silent) && run.state != Iterating => None,
         Standing::Waiting => {
             matches!(run.state, ReviewWait | Iterating).then(|| ChecksPending { head_sha }.into())
         }
@@ -122,7 +122,7 @@ pub(in crate::domain) fn settle(run: &Run) -> Option<Event> {
 
 /// A commit of somebody else is nothing to build on: its repair is a person's.
 fn sent_back(run: &Run, body: SentBack) -> Event {
-    if run.forge.accepted_head.is_none() {
+    if run.forge.accepted().is_none() {
         return body.into();
     }
     let message = "the pull request was sent back, and its newest commit is not the run's: repair it by hand";

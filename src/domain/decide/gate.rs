@@ -24,6 +24,9 @@ pub(super) fn request_events(run: &Run, request: &PrRequest, person: bool) -> Re
     if let Some(open) = run.open.as_ref().filter(|open| open.step.touches_the_world()) {
         return Err(Rejection::AttemptOpen { attempt: open.no, step: open.step });
     }
+    if run.pr_is_over() {
+        return Err(Rejection::PrOver);
+    }
     let change = run.change.as_ref().ok_or(Rejection::NoChange)?;
     if request.binding.head_sha != change.head_sha {
         return Err(Rejection::NotTheChange);
@@ -56,10 +59,11 @@ pub(super) fn asked_by_itself(run: &Run, request: &PrRequest) -> Result<Vec<Even
 fn standing_approval<'a>(run: &'a Run, request: &PrRequest) -> Option<&'a Actor> {
     let card = &request.card;
     let is_plain = card.blocking == 0 && card.protected.is_empty() && card.accepted_because.is_none();
+    let candidate = run.change.as_ref().map(|change| &change.head_sha);
+    let is_ours_alone = run.forge.accepted_head.is_none() && run.forge.foreign_head(candidate).is_none();
     let is_update = run.pr.is_some()
-        && run.pushed.as_ref().is_some_and(|pushed| {
-            pushed.branch == request.binding.head_branch && run.forge.accepted_head.is_none()
-        });
+        && is_ours_alone
+        && run.pushed.as_ref().is_some_and(|pushed| pushed.branch == request.binding.head_branch);
     let stands = run.spec.policy.update_push == UpdatePush::AutoAfterFirstApproval && is_plain && is_update;
     run.first_approval.as_ref().filter(|_| stands)
 }

@@ -49,6 +49,9 @@ pub enum Rejection {
     /// No actions wait for a decision.
     #[error("no actions wait for a decision")]
     NoActions,
+    /// The pull request is merged or closed.
+    #[error("the pull request is over: it was merged or closed")]
+    PrOver,
     /// Only a person may do this.
     #[error("only a person may {command}")]
     NotAPerson { command: &'static str },
@@ -113,6 +116,7 @@ impl Rejection {
             Self::NoEvidence => "missing_test_evidence",
             Self::Findings { .. } => "policy_findings",
             Self::NoActions => "no_actions",
+            Self::PrOver => "pr_over",
             Self::NotAPerson { .. } => "not_a_person",
             Self::NoRequest => "no_open_request",
             Self::WrongToken { .. } => "wrong_token",

@@ -1,10 +1,14 @@
 //! Where a pull request stands: checks, reviewers and the pull request itself, weighed together.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::fact::{CheckFact, CheckKind, HeadFact, Light, PullState, ReviewFact};
 use super::view::ForgeView;
 use crate::domain::id::CommitSha;
+
+/// How far the forge's clock and ours may be apart: a verdict that came so shortly before a push is taken for one about it.
+const SKEW: Duration = Duration::from_secs(60);
 
 /// What the checks of a commit say together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +119,7 @@ impl ForgeView {
     pub fn open_requests<'a>(&'a self, head: &'a CommitSha) -> impl Iterator<Item = &'a ReviewFact> {
         let is_open = move |review: &&ReviewFact| {
             let is_answered = review.id != 0 && self.answered.contains(&review.id)
-                || self.pushed_at.is_some_and(|pushed| self.ours.len() > 1 && review.at < pushed);
+                || self.pushed_at.is_some_and(|pushed| self.ours.len() > 1 && review.at.plus(SKEW) < pushed);
             let is_about_head = review.commit.as_ref().is_none_or(|commit| commit == head);
             review.state == "changes_requested" && is_about_head && !is_answered
         };
@@ -145,17 +149,13 @@ impl ForgeView {
             return Standing::Moved(foreign);
         }
         // With the commit of somebody else that a person accepted, results count for that.
-        let head = self.accepted_head.as_ref().filter(|accepted| self.is_newest(accepted)).unwrap_or(head);
+        let head = self.judged(head);
         let checks: Vec<String> = self.failed_checks(head).map(CheckFact::shown).collect();
         let reviewers: Vec<String> = self.open_requests(head).map(|review| review.reviewer.clone()).collect();
         if !checks.is_empty() || !reviewers.is_empty() {
             return Standing::SentBack { checks, reviewers };
         }
         if self.ci(head) == CiStatus::Green { Standing::Passed } else { Standing::Waiting }
-    }
-
-    fn is_newest(&self, sha: &CommitSha) -> bool {
-        self.newest_head().is_some_and(|head| head.sha.as_ref() == Some(sha))
     }
 }
 

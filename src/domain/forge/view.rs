@@ -97,6 +97,18 @@ impl ForgeView {
         }
     }
 
+    /// Takes in what a person or a script told of all checks: the log has the order of these, not a clock.
+    pub fn hear_check(&mut self, told: CheckFact) {
+        self.checks.insert((told.head_sha.clone(), told.key()), told);
+    }
+
+    /// Takes in what a person or a script told of the reviewers; a word that decides nothing changes nothing.
+    pub fn hear_review(&mut self, told: ReviewFact) {
+        if told.decides() {
+            self.reviews.insert(key_of(&told), told);
+        }
+    }
+
     /// Takes in that `sha` is at the remote: what was said of commits before it counts no more.
     pub fn pushed(&mut self, sha: &CommitSha, at: Timestamp) {
         if self.ours.insert(sha.clone()) {
@@ -134,6 +146,17 @@ impl ForgeView {
         let sha = head.sha.as_ref()?;
         let is_known = self.is_ours(sha, candidate) || self.accepted_head.as_ref() == Some(sha);
         (!is_known).then_some(head)
+    }
+
+    /// The commit of somebody else that a person accepted, while the branch points to it.
+    pub fn accepted(&self) -> Option<&CommitSha> {
+        let accepted = self.accepted_head.as_ref()?;
+        self.newest_head().is_some_and(|head| head.sha.as_ref() == Some(accepted)).then_some(accepted)
+    }
+
+    /// The commit whose checks and verdicts count, where the run left the branch at `pushed`.
+    pub fn judged<'a>(&'a self, pushed: &'a CommitSha) -> &'a CommitSha {
+        self.accepted().unwrap_or(pushed)
     }
 
     /// Says whether the run made the commit.

@@ -293,7 +293,7 @@ impl Run {
 
     /// What the forge's checks say of what is at the remote; `None` before anything is.
     pub fn ci(&self) -> Option<CiStatus> {
-        self.pushed.as_ref().map(|pushed| self.forge.ci(&pushed.sha))
+        self.pushed.as_ref().map(|pushed| self.forge.ci(self.forge.judged(&pushed.sha)))
     }
 
     fn enter(&mut self, state: State, recorded: &Recorded) {
@@ -354,13 +354,13 @@ impl Run {
             suite: None,
             name: "record-check".to_owned(),
             app: String::new(),
-            head_sha: pushed.sha.clone(),
+            head_sha: self.forge.judged(&pushed.sha).clone(),
             conclusion: Some(word.to_owned()),
             at,
             url: None,
             summary: String::new(),
         };
-        self.learn(&ForgeFact::Check(told));
+        self.forge.hear_check(told);
     }
 
     fn hear_told_review(&mut self, state: &str, at: Timestamp) {
@@ -372,7 +372,7 @@ impl Run {
             at,
             body: String::new(),
         };
-        self.learn(&ForgeFact::Review(told));
+        self.forge.hear_review(told);
     }
 
     fn take(&mut self, recorded: &Recorded) {

@@ -106,7 +106,8 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
         success: args.success_state,
     };
     let spinner = session.ui.spinner("the agent is at work");
-    let report = runtime::block_on(async |stop| app.agent_step(run_id, &step, &session.actor, &stop).await)?;
+    let report =
+        runtime::block_on(async |stop| Box::pin(app.agent_step(run_id, &step, &session.actor, &stop)).await)?;
     drop(spinner);
     let (verdict, written) = judged_since(app.store(), run_id, before.version)?;
     let judged = Judged { engine, verdict, report: written.map(|path| app.artifacts().absolute(&path)) };

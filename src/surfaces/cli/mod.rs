@@ -42,6 +42,7 @@ mod run_prepare;
 mod runtime;
 mod session;
 mod show;
+mod show_forge;
 mod show_json;
 mod show_judged;
 mod steer;

@@ -4,7 +4,7 @@ use super::error::CliError;
 use super::session::Session;
 use crate::domain::confine::SandboxMode;
 use crate::domain::id::RepoSlug;
-use crate::domain::policy::Policy;
+use crate::domain::policy::{Policy, UpdatePush};
 
 /// The rules an order may set.
 #[derive(Debug, Clone, clap::Args)]
@@ -18,6 +18,9 @@ pub(super) struct PolicyArgs {
     /// The verification contract in the repository, read at the base commit [default: pipeline.yml]
     #[arg(long, value_name = "PATH")]
     pipeline: Option<String>,
+    /// Who lets an update of the pull request go: confirm (a person, each time) or auto_after_first_approval [default: configured]
+    #[arg(long, value_name = "RULE", value_parser = ["confirm", "auto_after_first_approval"])]
+    update_push: Option<String>,
 }
 
 impl PolicyArgs {
@@ -35,6 +38,9 @@ impl PolicyArgs {
                 ));
             }
             policy.sandbox = mode;
+        }
+        if let Some(rule) = self.update_push.as_deref().and_then(UpdatePush::of) {
+            policy.update_push = rule;
         }
         policy.checks_network |= self.checks_network;
         if let Some(path) = &self.pipeline {

@@ -48,6 +48,9 @@ pub(super) struct Args {
     /// Open it as a draft
     #[arg(long)]
     draft: bool,
+    /// Open it as one that is ready for review
+    #[arg(long, conflicts_with = "draft")]
+    ready: bool,
     /// Minutes the request is open, 1 to 1440
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=1440))]
     confirm_ttl_minutes: u64,
@@ -62,7 +65,7 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     let text = PrText {
         title: Some(args.title.clone()),
         body: body(args)?,
-        draft: args.draft,
+        draft: (args.draft || args.ready).then_some(args.draft),
         ttl_secs: Some(args.confirm_ttl_minutes * 60),
         accepted_because: args.accept_missing_evidence.clone(),
     };

@@ -200,12 +200,7 @@ fn facts(ui: &Ui, run: &Run, now: &Moment) {
     if let Some(pr) = &run.pr {
         ui.field("pull request", format!("#{} {}", pr.number, pr.url.as_deref().unwrap_or_default()));
     }
-    if let Some((_, conclusion)) = &run.forge_checks {
-        ui.field("forge checks", conclusion);
-    }
-    if let Some(review) = &run.review {
-        ui.field("review", review);
-    }
+    ui.forge(run);
 }
 
 fn gate(gate: &Gate, now: &Moment) -> Option<String> {

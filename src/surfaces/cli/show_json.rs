@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::ui::Ui;
-use super::{cost, pulse, words};
+use super::{cost, pulse, show_forge, words};
 use crate::app::usage::UsageTotal;
 use crate::app::views::RunDetail;
 use crate::domain::gate::{Gate, PrRequest};
@@ -46,6 +46,7 @@ pub(super) fn document(ui: &Ui, detail: &RunDetail, now: &Moment, pr: Option<&Va
         }),
         "forge_checks": run.forge_checks.as_ref().map(|(sha, word)| json!({ "head_sha": sha, "conclusion": word })),
         "review": run.review,
+        "forge": show_forge::document(run),
         "verify_spec": run.verify_spec,
         "guard_violations": run.guard_violations,
         "guard": run.guard.as_ref().map(|(attempt, report)| json!({ "attempt": attempt, "report": report })),

@@ -188,6 +188,7 @@ fn refused(run: &RunId, state: Option<State>, rejection: &Rejection) -> Told {
             .hint(format!("agentpr show {run}"))
             .hint("or take the responsibility with --accept-missing-evidence REASON"),
         Rejection::NoActions => told.hint(format!("agentpr why {run}")),
+        Rejection::PrOver => told.hint(format!("agentpr mark-done --run-id {run}")),
         Rejection::WrongToken { .. } => told.hint("the token was shown once, when the request was made; copy it whole").hint(again),
         Rejection::ForeignToken => told.hint(format!("take the token of run `{run}`")).hint(again),
         Rejection::NotConfirmed => told.hint(format!("agentpr diff {run}")).hint("add --confirm to say that you looked"),
@@ -214,6 +215,7 @@ fn refusal_exit(rejection: &Rejection) -> Exit {
         | Rejection::NoEvidence
         | Rejection::Findings { .. }
         | Rejection::NoActions
+        | Rejection::PrOver
         | Rejection::NotAPerson { .. }
         | Rejection::NoRequest
         | Rejection::WrongToken { .. }

@@ -7,7 +7,7 @@ use super::error::Outcome;
 use super::exit::Exit;
 use super::session::Session;
 use super::ui::{BAD, FAINT, PLAIN, STRONG};
-use super::{Access, cost, pulse, words};
+use super::{Access, cost, pulse, show_forge, words};
 use crate::app::usage::UsageTotal;
 use crate::app::{App, AppError};
 use crate::domain::actor::Actor;
@@ -107,6 +107,9 @@ fn tell(session: &Session<'_>, app: &App, run: &Run, moves: &[Move], used: Optio
             ui.line(format!("Its budgets: {budgets}."));
         }
     }
+    if let Some(says) = show_forge::line(run).filter(|_| !run.state.is_terminal()) {
+        ui.line(secret::redacted(&format!("At the forge {says}.")));
+    }
     let (advice, at_work) = app.advice(run);
     let waits_for = words::wait(&advice, app.now().wall);
     ui.line(format!("Now it is {} and waits for {waits_for}.", run.state));
@@ -145,6 +148,7 @@ fn document(session: &Session<'_>, app: &App, run: &Run, moves: &[Move], used: O
         "moves": moves,
         "last_error": run.last_error.as_ref().map(|error| secret::redacted(&error.to_string()).into_owned()),
         "verdict": run.verdict,
+        "forge": show_forge::line(run),
         "usage": used.map(cost::document),
         "budgets": used.map(|_| run.spec.budgets),
         "waits_for": advice.waits_for,

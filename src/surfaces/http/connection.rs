@@ -143,7 +143,7 @@ impl Service<Request<Incoming>> for Requests {
         self.shared.requests.fetch_add(1, Ordering::Relaxed);
         let (shared, pulse) = (Arc::clone(&self.shared), Arc::clone(&self.pulse));
         Box::pin(async move {
-            let path = request.uri().path().to_owned();
+            let address = request.uri().clone();
             let router = shared.router.clone();
             let answer = Caught::new(async move { router.oneshot(request.map(Body::new)).await }).await;
             let answer = match answer {
@@ -151,7 +151,11 @@ impl Service<Request<Incoming>> for Requests {
                 Ok(Err(never)) => match never {},
                 Err(panic) => {
                     shared.panics.fetch_add(1, Ordering::Relaxed);
-                    tracing::error!(path, "a request could not be answered: {}", words_of(&*panic));
+                    tracing::error!(
+                        path = address.path(),
+                        "a request could not be answered: {}",
+                        words_of(&*panic)
+                    );
                     StatusCode::INTERNAL_SERVER_ERROR.into_response()
                 }
             };

@@ -38,16 +38,35 @@ pub(super) async fn approved(
         text_digest: any.clone(),
         policy_digest: any.clone(),
     };
+    let request = Wish { id: request, ..Wish::default() };
+    approval(run, spec, &binding, &request)
+}
+
+/// What is asked for beside the change.
+pub(crate) struct Wish<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) body: &'a str,
+    pub(crate) draft: bool,
+}
+
+impl Default for Wish<'_> {
+    fn default() -> Self {
+        Self { id: "req-1", body: "It was wrong.", draft: false }
+    }
+}
+
+/// The approval of what a binding says.
+pub(crate) fn approval(run: &RunId, spec: &RunSpec, binding: &PrBinding, wish: &Wish<'_>) -> Approved {
     let request = PrRequest {
-        id: RequestId::new(request).unwrap(),
+        id: RequestId::new(wish.id).unwrap(),
         binding: binding.clone(),
         title: "Fix it".to_owned(),
-        body: "It was wrong.".to_owned(),
-        draft: false,
+        body: wish.body.to_owned(),
+        draft: wish.draft,
         requester: Actor::cli("ada"),
         issued: Moment { wall: Timestamp(1_000), boot: "boot".to_owned(), monotonic_ms: 0 },
         ttl_secs: 60,
-        token_hash: any,
+        token_hash: binding.text_digest.clone(),
         card: PolicyReport::default(),
     };
     let events: Vec<Event> = vec![
@@ -73,5 +92,5 @@ pub(super) async fn approved(
         })
         .collect();
     let folded = Run::fold(&recorded).unwrap().unwrap();
-    Approved::verify(&folded, &binding, &request.issued).unwrap()
+    Approved::verify(&folded, binding, &request.issued).unwrap()
 }

@@ -212,7 +212,7 @@ pub(super) fn run() -> (RunId, RunSpec) {
 }
 
 /// A run of a repository that no other test has.
-pub(super) fn run_of(slug: &str) -> (RunId, RunSpec) {
+pub(crate) fn run_of(slug: &str) -> (RunId, RunSpec) {
     let id =
         RunId::new(format!("run-{}-{}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed))).unwrap();
     let spec = RunSpec {

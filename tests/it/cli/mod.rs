@@ -4,6 +4,7 @@ mod agents;
 mod config;
 mod doctor;
 mod error;
+mod forge;
 mod github;
 mod output;
 mod pipeline_spec;

@@ -53,7 +53,11 @@ const SEED: [(State, &[State]); 15] = [
 ];
 
 /// The edges this program adds to it: the starred ones of the specification, and going back to the queue from a pause in it.
-const ADDED: [(State, State); 16] = [
+const ADDED: [(State, State); 20] = [
+    (Implementing, Done),
+    (Iterating, CiWait),
+    (Iterating, ReviewWait),
+    (Iterating, Done),
     (LocalValidating, Implementing),
     (LocalValidating, Done),
     (NeedsHumanReview, LocalValidating),
@@ -126,7 +130,7 @@ fn every_move_follows_an_edge_and_every_edge_is_followed() {
         State::ALL.into_iter().flat_map(|from| from.targets().iter().map(move |to| (from, *to))).collect();
     let unused: Vec<(State, State)> = edges.difference(&followed).copied().collect();
     // Allowed by the tables, and nothing that happens leads there yet.
-    let known = [(PlanReady, Discovery), (ReviewWait, CiWait)];
+    let known = [(PlanReady, Discovery)];
     assert_eq!(unused, known);
 }
 

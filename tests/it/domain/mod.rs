@@ -3,6 +3,10 @@
 mod agent;
 mod attempts;
 mod command_policy;
+mod facts;
+mod forge;
+mod forge_gate;
+mod forge_held;
 mod forge_history;
 mod forge_view;
 mod gate;

@@ -9,6 +9,7 @@ use agentpr::domain::agent::role::Role;
 use agentpr::domain::command::{Approval, Command, Flow, StepOutcome};
 use agentpr::domain::event::{Event, Recorded};
 use agentpr::domain::evidence::{AttemptOutcome, CheckOutcome, Step};
+use agentpr::domain::forge::fact::{ForgeFact, PullState};
 use agentpr::domain::gate::{Drift, Gate, PolicyReport, PrBinding, PrRequest};
 use agentpr::domain::id::{EventSeq, Version};
 use agentpr::domain::next::next;
@@ -16,6 +17,7 @@ use agentpr::domain::run::Run;
 use agentpr::domain::spec::{Delivery, Limits, RunSpec};
 use agentpr::domain::state::State;
 
+use super::facts;
 use super::samples::{
     approval, attempt, branch, change, contract, digest, driven_spec, every_event, evidence, failure, github,
     linked, manual_spec, minutes, person, pool, pr, prepared, process, pushed, report, request, request_id,
@@ -95,8 +97,29 @@ fn outcomes() -> impl Strategy<Value = StepOutcome> {
         (1..5u8).prop_map(|id| StepOutcome::PrOpened { number: pr(5), url: None, request: request_id(id) }),
         requests().prop_map(StepOutcome::Requested),
         any::<bool>().prop_map(failure),
+        Just(StepOutcome::Parked { until: minutes(20).wall, reason: "enough".to_owned() }),
         Just(StepOutcome::Interrupted),
         Just(StepOutcome::Stopped),
+    ]
+}
+
+/// Something a forge says, about a commit that may be the run's.
+fn facts() -> impl Strategy<Value = ForgeFact> {
+    let words = select(vec![None, Some("success"), Some("failure"), Some("in_progress")]);
+    let verdicts = select(vec!["approved", "changes_requested", "dismissed", "commented"]);
+    let ends = select(vec![PullState::Open, PullState::Open, PullState::Closed, PullState::Merged]);
+    prop_oneof![
+        8 => (1..4u8, words, 0..9i64).prop_map(|(n, word, at)| {
+            ForgeFact::Check(facts::check_run("build", n, word, at))
+        }),
+        1 => (1..4u8, 0..9i64).prop_map(|(n, at)| facts::awaiting_maintainer(n, at)),
+        4 => (1..4u8, verdicts, 1..9u64, 0..9i64)
+            .prop_map(|(n, word, id, at)| facts::reviewed("mona", word, id, n, at)),
+        1 => (1..9u64, 0..9i64).prop_map(|(id, at)| ForgeFact::Comment(facts::comment(id, at))),
+        1 => (ends, 1..5u8, 0..9i64).prop_map(|(state, n, at)| ForgeFact::Pull(facts::pull(state, n, at))),
+        1 => (1..5u8, 0..9i64).prop_map(|(n, at)| ForgeFact::Head(facts::head(n, at))),
+        1 => (any::<bool>(), 0..9i64)
+            .prop_map(|(archived, at)| ForgeFact::Repository(facts::repository(archived, at))),
     ]
 }
 
@@ -150,6 +173,8 @@ fn commands() -> impl Strategy<Value = Command> {
             state: state.to_owned(),
             head_sha: head.map(sha),
         }),
+        4 => prop::collection::vec(facts(), 1..4).prop_map(|facts| Command::Observe { facts }),
+        1 => Just(Command::Settle),
         1 => proptest::option::of(states()).prop_map(|target| Command::Resume { target }),
         1 => proptest::option::of(states()).prop_map(|target| Command::Retry { target }),
     ]

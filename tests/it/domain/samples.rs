@@ -11,17 +11,19 @@ use agentpr::domain::agent::usage::{MoneySource, Tokens, Usage};
 use agentpr::domain::command::{Approval, Failure, StepOutcome};
 use agentpr::domain::event::{
     ActionsDecided, ActionsExecuted, ActionsRequested, ArtifactRegistered, AttemptEnded, AttemptStarted,
-    AuthGranted, Cancelled, ChangeCaptured, CheckRecorded, ChecksFinished, DiscoveryStarted, Event,
-    FixRequested, GuardViolated, HumanReviewRequested, ImplementationStarted, MarkedDone, PausedByPerson,
-    PlanReady, PolicyScanned, PrApproved, PrLinked, PrRequestCancelled, PrRequested, ProcessStarted, Pushed,
-    QuotaLifted, QuotaParked, Resumed, Retried, ReviewRecorded, RunCreated, SessionNamed, Skipped,
-    StepFailed, TimedOut, TokenRefused, ValidationStarted, VerdictRendered, VerifySpecPinned,
-    WorkspacePrepared,
+    AuthGranted, Cancelled, ChangeCaptured, CheckRecorded, ChecksFinished, ChecksPassed, ChecksPending,
+    CommentRecorded, DiscoveryStarted, Event, FixRequested, ForgeParked, GuardViolated, HeadMoved, HeadSeen,
+    HumanReviewRequested, ImplementationStarted, MarkedDone, PausedByPerson, PlanReady, PolicyScanned,
+    PrApproved, PrClosed, PrLinked, PrRequestCancelled, PrRequested, ProcessStarted, PullChanged, Pushed,
+    QuotaLifted, QuotaParked, RepositoryChanged, Resumed, Retried, ReviewRecorded, RunCreated, SentBack,
+    SessionNamed, Skipped, StepFailed, TimedOut, TokenRefused, ValidationStarted, VerdictRendered,
+    VerifySpecPinned, WorkspacePrepared,
 };
 use agentpr::domain::evidence::{
     AttemptEvidence, AttemptOutcome, Change, CheckOutcome, CheckReport, CheckResult, CheckSource, Contract,
     DiffStat, LogRef, Prepared, ProcessRef, Step,
 };
+use agentpr::domain::forge::fact::PullState;
 use agentpr::domain::gate::{CancelReason, Drift, PolicyReport, PrBinding, PrRequest, REQUEST_TTL};
 use agentpr::domain::guard::{Breach, GuardReport, Scope, Violation};
 use agentpr::domain::id::{AttemptNo, BranchName, CommitSha, Digest, PrNumber, RequestId, RunId, TreeSha};
@@ -31,6 +33,8 @@ use agentpr::domain::state::State;
 use agentpr::domain::time::{Moment, Timestamp};
 use agentpr::domain::verdict::{Evidence, verdict};
 use agentpr::domain::verification::{Blocked, Stage};
+
+use super::facts;
 
 pub(super) fn run_id() -> RunId {
     RunId::new("run-1").unwrap()
@@ -302,6 +306,17 @@ pub(super) fn every_event() -> Vec<(String, Event)> {
         PrApproved { request: request_id(1), by: person(), standing: false }.into(),
         pushed(1),
         linked(5),
+        CommentRecorded { comment: facts::comment(1, 1) }.into(),
+        PullChanged { pull: facts::pull(PullState::Open, 1, 1) }.into(),
+        HeadSeen { head: facts::head(1, 1) }.into(),
+        RepositoryChanged { repository: facts::repository(true, 1) }.into(),
+        ChecksPassed { head_sha: sha(1) }.into(),
+        ChecksPending { head_sha: sha(1) }.into(),
+        SentBack { head_sha: sha(1), checks: vec!["build".to_owned()], reviewers: vec!["mona".to_owned()] }
+            .into(),
+        HeadMoved { sha: sha(0xfe), by: Some("mona".to_owned()) }.into(),
+        PrClosed { merged: true, by: Some("mona".to_owned()) }.into(),
+        ForgeParked { until: minutes(5).wall, reason: "too many requests".to_owned(), times: 1 }.into(),
         MarkedDone {}.into(),
         PausedByPerson {}.into(),
         Cancelled { reason: "not now".to_owned() }.into(),
@@ -342,6 +357,20 @@ pub(super) fn every_event() -> Vec<(String, Event)> {
             add(&format!("{state}, {about}"), review.into());
         }
     }
+    for (colour, word) in [("green", Some("success")), ("red", Some("failure")), ("running", None)] {
+        let fact = facts::check_run("build", 1, word, 1);
+        let conclusion = word.unwrap_or("pending").to_owned();
+        let (head_sha, check) = (Some(sha(1)), Some(Box::new(fact)));
+        let told = CheckRecorded { conclusion, head_sha, pr_number: Some(pr(5)), check };
+        add(&format!("{colour}, told by the forge"), told.into());
+    }
+    let verdict = facts::verdict_of("mona", "changes_requested", 1, 1, 1);
+    let (state, head_sha) = (verdict.state.clone(), verdict.commit.clone());
+    let told = ReviewRecorded { state, head_sha, review: Some(Box::new(verdict)) };
+    add("changes_requested, told by the forge", told.into());
+    let standing = PrApproved { request: request_id(1), by: person(), standing: true };
+    add("standing", standing.into());
+    add("not merged", PrClosed { merged: false, by: None }.into());
     for target_state in State::ALL {
         add(&format!("to {target_state}"), Resumed { target_state }.into());
         add(&format!("to {target_state}"), Retried { target_state }.into());

@@ -100,6 +100,13 @@ pub(super) fn steps_are_allowed(
     {
         return Err("I11: a result about another commit moved the run".to_owned());
     }
+    if let Command::Observe { .. } | Command::Settle = command {
+        let ctx = Ctx { now: moment(false), actor: Actor::engine() };
+        let again = decide(Some(new), command, &ctx).map_err(|refusal| refusal.to_string())?;
+        if let Some(event) = again.events.first() {
+            return Err(format!("I13: {what} twice in {} leaves {}", old.state, event.name()));
+        }
+    }
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use agentpr::domain::agent::quota::{Exhausted, Pool};
 use agentpr::domain::agent::record::AgentRecord;
 use agentpr::domain::command::{Approval, Command, Flow, StepOutcome};
 use agentpr::domain::evidence::{AttemptEvidence, AttemptOutcome, CheckOutcome, OpenAttempt, Step};
+use agentpr::domain::forge::fact::{ForgeFact, PullState};
 use agentpr::domain::gate::{Approved, Gate, PolicyReport, PrBinding, PrRequest};
 use agentpr::domain::id::CommitSha;
 use agentpr::domain::next::{Due, next};
@@ -14,6 +15,7 @@ use agentpr::domain::run::Run;
 use agentpr::domain::state::State;
 use agentpr::domain::time::Moment;
 
+use super::facts::{awaiting_maintainer, checked, head, pull, repository, reviewed, told};
 use super::samples::{
     acted, approval, binding, change, contract, digest, failure, github, minutes, person, pr, prepared,
     report, request, request_id, sha, start,
@@ -71,6 +73,10 @@ pub(super) struct Scope {
     pub verifies: bool,
     /// Whether it looks for a pull request before it opens one.
     pub looks_first: bool,
+    /// Whether the forge tells facts one by one, and takes nothing at times.
+    pub facts: bool,
+    /// Whether verdicts of reviewers are told by hand, beside checks.
+    pub reviews: bool,
 }
 
 const STEPS: [Step; 7] =
@@ -140,7 +146,7 @@ impl Node {
         self.outcomes(scope, &mut acts);
         self.person(scope, &mut acts);
         self.gate(scope, &mut acts);
-        self.forge(&mut acts);
+        self.forge(scope, &mut acts);
         if scope.hostile {
             acts.push(Act::BaseMoves);
         }
@@ -248,6 +254,9 @@ impl Node {
         if let Step::Agent | Step::Plan = open.step {
             acts.push(ask(Actor::engine(), self.used_up(open), false));
         }
+        if scope.facts && matches!(open.step, Step::PrRequest | Step::Push | Step::PrCreate) {
+            all.push(StepOutcome::Parked { until: minutes(5).wall, reason: "enough".to_owned() });
+        }
         for outcome in all {
             let command = Command::EndAttempt { attempt: open.no, evidence: Default::default(), outcome };
             acts.push(ask(Actor::engine(), command, false));
@@ -348,7 +357,13 @@ impl Node {
         }
     }
 
-    fn forge(&self, acts: &mut Vec<Act>) {
+    fn forge(&self, scope: Scope, acts: &mut Vec<Act>) {
+        if scope.facts {
+            // What a person tells by hand of all checks together is met by the other walks.
+            acts.extend(self.said().into_iter().map(|fact| ask(github(), told([fact]), false)));
+            acts.push(ask(github(), Command::Settle, false));
+            return;
+        }
         let head = self.run().pushed.as_ref().map(|pushed| pushed.sha.clone());
         for word in ["success", "failure", "in_progress"] {
             for head_sha in [head.clone(), Some(sha(0xdd)), None] {
@@ -356,12 +371,30 @@ impl Node {
                 acts.push(ask(github(), command, false));
             }
         }
-        for state in ["changes_requested", "approved"] {
+        let verdicts: &[&str] = if scope.reviews { &["changes_requested", "approved"] } else { &[] };
+        for &state in verdicts {
             for head_sha in [head.clone(), Some(sha(0xdd)), None] {
                 acts.push(ask(github(), Command::RecordReview { state: state.to_owned(), head_sha }, false));
             }
         }
         acts.push(ask(github(), Command::MarkDone, false));
+    }
+
+    /// A few of the facts that a forge tells about the commit at the remote.
+    fn said(&self) -> Vec<ForgeFact> {
+        let run = self.run();
+        let Some(at) = run.pushed.as_ref().map(|pushed| number(&pushed.sha)) else { return Vec::new() };
+        vec![
+            checked("build", at, "failure", 1),
+            checked("build", at, "success", 2),
+            awaiting_maintainer(at, 1),
+            reviewed("mona", "changes_requested", 1, at, 1),
+            reviewed("mona", "changes_requested", 2, at, 2),
+            ForgeFact::Pull(pull(PullState::Merged, at, 5)),
+            ForgeFact::Head(head(FOREIGN, 3)),
+            ForgeFact::Head(head(at, 4)),
+            ForgeFact::Repository(repository(true, 1)),
+        ]
     }
 }
 

@@ -15,7 +15,7 @@ use super::Scene;
 
 impl Scene {
     /// A run that waits at the gate, with its token.
-    async fn at_the_gate(name: &str) -> (Self, RunId, String) {
+    pub(super) async fn at_the_gate(name: &str) -> (Self, RunId, String) {
         let scene = Self::new();
         let run = scene.submit(name);
         scene.app.drive(&run, &scene.stop).await.unwrap();
@@ -23,7 +23,7 @@ impl Scene {
         (scene, run, token)
     }
 
-    async fn confirm(&self, run: &RunId, token: &str) -> Result<(), AppError> {
+    pub(super) async fn confirm(&self, run: &RunId, token: &str) -> Result<(), AppError> {
         let confirmation = Confirmation { token: token.to_owned(), confirmed: true, claimed: None };
         self.app.confirm(run, &confirmation, &Self::person()).await.map(drop)
     }

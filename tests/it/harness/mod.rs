@@ -5,6 +5,7 @@ pub(crate) mod deliveries;
 pub(crate) mod faulty;
 pub(crate) mod git;
 pub(crate) mod git_http;
+pub(crate) mod github;
 mod machine;
 pub(crate) mod model;
 pub(crate) mod opencode;

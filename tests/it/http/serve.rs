@@ -161,3 +161,24 @@ async fn a_body_without_a_length_is_refused_once_it_is_too_long() {
     assert_status(&answer, 413);
     let _report = server.end().await;
 }
+
+#[tokio::test]
+async fn an_answer_that_panics_while_it_is_sent_frees_its_place() {
+    struct Panicking;
+    impl hyper::body::Body for Panicking {
+        type Data = axum::body::Bytes;
+        type Error = std::convert::Infallible;
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<hyper::body::Frame<Self::Data>, Self::Error>>> {
+            panic!("an answer of a test panics")
+        }
+    }
+    let router = router().route("/sent", get(|| async { axum::body::Body::new(Panicking) }));
+    let server = Server::start(router, ServeLimits { connections: 1, ..ServeLimits::default() }).await;
+    assert_eq!(server.ask("GET /sent HTTP/1.1\r\nhost: x\r\n\r\n").await, "");
+    assert!(server.ask(GET).await.ends_with("hello"));
+    let report = server.end().await;
+    assert_eq!((report.refused, report.evicted), (0, 0));
+}

@@ -304,6 +304,33 @@ fn takes_and_appends_of_32_threads_are_all_there() {
 }
 
 #[test]
+fn a_delivery_that_breaks_spoils_none_that_shares_its_transaction() {
+    let place = Place::new();
+    let store = place.create();
+    let pairs: Vec<[RunId; 2]> =
+        (0..16).map(|n| [live(&store, &format!("a-{n}"), 3), live(&store, &format!("b-{n}"), 3)]).collect();
+    std::thread::scope(|scope| {
+        for (n, [one, two]) in (0..).zip(&pairs) {
+            let store = &store;
+            scope.spawn(move || {
+                let again = (life::started(1, Step::Prepare), State::Paused);
+                let broken = append(two, 3, [pause(), vec![again]].concat());
+                let good = append(two, 3, pause());
+                for round in 0..10 {
+                    let tried = store.take(&delivery(n), &[append(one, 3, pause()), broken.clone()]);
+                    assert!(tried.is_err(), "{round}");
+                }
+                let taken = store.take(&delivery(n), &[append(one, 3, pause()), good]).unwrap();
+                assert_eq!(seqs(&taken).len(), 2);
+            });
+        }
+    });
+    assert_eq!(store.last_seq().unwrap(), EventSeq(32 * 4));
+    assert_eq!(count(&store, DeliveryStatus::Processed), 16);
+    assert_eq!(store.verify().unwrap().faults, Vec::<String>::new());
+}
+
+#[test]
 fn of_processes_that_take_one_delivery_at_once_one_records_it() {
     let place = Place::new();
     let stores = [place.create(), SqliteStore::open(&place.path()).unwrap()];

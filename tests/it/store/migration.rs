@@ -3,8 +3,10 @@
 use agentpr::adapters::store::SqliteStore;
 use agentpr::adapters::store::sqlite::SCHEMA;
 use agentpr::domain::agent::usage::Usage;
+use agentpr::domain::forge::delivery::{DeliveryOrigin, DeliveryStatus};
 use agentpr::domain::id::{EventSeq, Version};
 use agentpr::domain::state::State;
+use agentpr::ports::inbox::{DeliveryQuery, Inbox};
 use agentpr::ports::ledger::{Ledger, UsageQuery};
 use agentpr::ports::store::{EventStore, RunQuery, StoreError, Upkeep};
 
@@ -82,6 +84,26 @@ fn a_lease_of_an_earlier_program_keeps_its_generation() {
     let place = store_of(2);
     let store = SqliteStore::open(&place.path()).unwrap();
     assert_eq!(store.take_lease(&run("older"), &owner("engine"), &moment(0)).unwrap().generation, 8);
+}
+
+#[test]
+fn deliveries_of_an_earlier_program_are_read() {
+    let place = store_of(4);
+    let store = SqliteStore::open(&place.path()).unwrap();
+    let rows = store.deliveries(&DeliveryQuery::default()).unwrap();
+    let statuses: Vec<_> = rows.iter().map(|row| (row.status, row.origin, row.hook)).collect();
+    let expected = [
+        (DeliveryStatus::Processed, DeliveryOrigin::Reconciled, None),
+        (DeliveryStatus::Waiting, DeliveryOrigin::Webhook, Some(77)),
+    ];
+    assert_eq!(statuses, expected);
+    assert_eq!(rows[0].runs, [run("older")]);
+    assert_eq!(store.body("github", &rows[1].id).unwrap(), Some(b"{}".to_vec()));
+    let waiting_for = Some(rows[1].addresses[0].clone());
+    let waiting = DeliveryQuery { waiting_for, ..DeliveryQuery::default() };
+    assert_eq!(store.deliveries(&waiting).unwrap(), rows[1..]);
+    assert_eq!(store.hooks().unwrap()[0].events, ["*"]);
+    assert_eq!(store.incidents(9).unwrap()[0].delivery, rows[1].id);
 }
 
 #[test]

@@ -10,14 +10,17 @@ use crate::domain::id::{EventSeq, Version};
 use crate::ports::inbox::Taken;
 use crate::ports::store::Append;
 
+/// Something small beside the log: may be called again after a rollback, and says how many rows it concerned.
+pub(super) type Work = dyn Fn(&Connection) -> Result<u64, Trouble> + Send;
+
 /// What one caller wants; each is done wholly or not at all.
 pub(super) enum Request {
     /// Events of one run.
     Append(Ready),
     /// A delivery, and the events that follow from it.
     Take(Box<Kept>, Vec<Ready>),
-    /// Something small beside the log; may be called again after a rollback. Says how many rows it concerned.
-    Beside(Box<dyn Fn(&Connection) -> Result<u64, Trouble> + Send>),
+    /// A hook, an incident, some deliveries to forget.
+    Beside(Box<Work>),
 }
 
 /// What came of a request.

@@ -67,7 +67,7 @@ fn what_is_not_there_is_said_of_that_one_alone() {
     assert!(facts(&answer, 0, ten(40, 0)).is_ok());
     assert_eq!(facts(&answer, 1, ten(40, 0)), Err(SnapshotError::NotFound));
     assert!(matches!(facts(&answer, 2, ten(40, 0)), Err(SnapshotError::Shape(_))), "it was not asked about");
-    let mut gone = answer.clone();
+    let mut gone = answer;
     gone["data"]["p0"]["pullRequest"] = Value::Null;
     assert_eq!(facts(&gone, 0, ten(40, 0)), Err(SnapshotError::NotFound));
     gone["errors"] = json!([{"type": "FORBIDDEN", "path": ["p0", "pullRequest"], "message": "not for you"}]);

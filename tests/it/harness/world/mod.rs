@@ -112,6 +112,7 @@ struct State {
     most_agents_at_once: usize,
     unreachable: bool,
     facts: Vec<ForgeFact>,
+    limited: Option<Timestamp>,
     failing_pushes: u32,
     failing_captures: u32,
     prompts: Vec<String>,
@@ -195,6 +196,11 @@ impl World {
 
     pub(crate) fn delete_branch(&self, branch: &str) {
         self.lock().branches.remove(branch);
+    }
+
+    /// Has the forge take nothing before this moment, or everything again.
+    pub(crate) fn forge_takes_nothing_before(&self, until: Option<Timestamp>) {
+        self.lock().limited = until;
     }
 
     /// Says what the forge answers when it is asked where a pull request stands.
@@ -343,6 +349,7 @@ impl World {
             repository_policies: BTreeMap::new(),
             agent: None,
             workspace_root: PathBuf::from("/nowhere"),
+            trailers: Vec::new(),
             roles: BTreeMap::new(),
             budgets: Budgets::default(),
             prompts: Prompts::default(),

@@ -91,10 +91,10 @@ impl Workspace for World {
         &self,
         _: &RepoSlug,
         _: &CommitSha,
-        _: &str,
+        path: &str,
         _: u64,
     ) -> Result<Option<Vec<u8>>, WorkspaceError> {
-        Ok(self.lock().contract.clone())
+        Ok(self.lock().contract.clone().filter(|_| path.contains("pipeline")))
     }
 
     async fn begin_phase(&self, _: &GuardOrder) -> Result<Vec<Judged>, WorkspaceError> {
@@ -318,6 +318,9 @@ impl Forge for World {
         expected: Option<&CommitSha>,
     ) -> Result<CommitSha, ForgeError> {
         let mut state = self.lock();
+        if let Some(until) = state.limited {
+            return Err(ForgeError::Limited { until, why: "too many requests".to_owned() });
+        }
         if state.failing_pushes > 0 {
             state.failing_pushes -= 1;
             self.waiting.add_permits(1);

@@ -1,0 +1,4 @@
+//! The program against a GitHub of our own: real git over HTTP, real signatures, real processes that are killed.
+
+mod stage;
+mod story;
