@@ -196,7 +196,7 @@ async fn care(app: &Arc<App>, keep: Duration, is_unsigned: bool, stop: &Cancella
             () = stop.cancelled() => return,
             _ = beat.tick() => {}
         }
-        if is_unsigned && count > 0 && count % WARN_EVERY == 0 {
+        if is_unsigned && count > 0 && count.is_multiple_of(WARN_EVERY) {
             tracing::warn!(
                 "deliveries are taken without signatures: every program of this machine can make them up"
             );
@@ -221,10 +221,10 @@ fn care_once(app: &App, keep: Duration, count: u64) -> Result<(), AppError> {
     if retried.tried > 0 {
         tracing::info!(tried = retried.tried, settled = retried.settled, "deliveries were tried again");
     }
-    if count % WAITING_EVERY == 0 {
+    if count.is_multiple_of(WAITING_EVERY) {
         app.apply_waiting()?;
     }
-    if count % FORGET_EVERY == 0 {
+    if count.is_multiple_of(FORGET_EVERY) {
         let gone = app.forget_deliveries(crate::app::inbox::GITHUB, keep)?;
         if gone > 0 {
             tracing::info!(gone, "old deliveries were forgotten");

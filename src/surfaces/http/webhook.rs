@@ -97,7 +97,10 @@ struct Delivery {
 
 /// Everything that is looked at before anything is believed.
 async fn admit(door: &Door, headers: &HeaderMap, body: Body) -> Result<Delivery, Response> {
-    content_type(headers)?;
+    let kind = media_type(headers);
+    if !kind.eq_ignore_ascii_case("application/json") {
+        return Err(answer::not_json(kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")));
+    }
     let cap = door.settings.max_body_bytes;
     let announced =
         one(headers, CONTENT_LENGTH.as_str()).and_then(|length| text(length)?.parse::<u64>().ok());
@@ -137,13 +140,10 @@ async fn received(door: Arc<Door>, delivery: Delivery) -> Response {
     answer::received(&id, &event, received)
 }
 
-fn content_type(headers: &HeaderMap) -> Result<(), Response> {
+/// What kind of body it says it is, without parameters such as its character set.
+fn media_type(headers: &HeaderMap) -> &str {
     let given = one(headers, CONTENT_TYPE.as_str()).and_then(text).unwrap_or_default();
-    let kind = given.split(';').next().unwrap_or_default().trim();
-    if kind.eq_ignore_ascii_case("application/json") {
-        return Ok(());
-    }
-    Err(answer::not_json(kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")))
+    given.split(';').next().unwrap_or_default().trim()
 }
 
 /// The value of a header that is there once; one that is there twice says nothing.
