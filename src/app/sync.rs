@@ -97,7 +97,7 @@ impl App {
     pub async fn sync(&self, options: &SyncOptions) -> Result<SyncReport, AppError> {
         let (runs, open) = self.watched_runs(options)?;
         let mut report = SyncReport { open, scanned: runs.len(), ..SyncReport::default() };
-        let watched: Vec<Watched> = runs.iter().filter_map(|run| watched(run)).collect();
+        let watched: Vec<Watched> = runs.iter().filter_map(watched).collect();
         if watched.is_empty() {
             return Ok(report);
         }
@@ -122,7 +122,7 @@ impl App {
                     continue;
                 }
             };
-            match self.take_in(&one.run, Command::Observe { facts }, options.dry_run) {
+            match self.take_in(&one.run, &Command::Observe { facts }, options.dry_run) {
                 Ok((before, run, events)) => report.results.push(synced(one, before, &run, events)),
                 Err(err) => report.failures.push(SyncFailure::of(one, &err)),
             }
@@ -133,7 +133,7 @@ impl App {
     fn take_in(
         &self,
         id: &RunId,
-        command: Command,
+        command: &Command,
         dry_run: bool,
     ) -> Result<(State, Run, Vec<&'static str>), AppError> {
         let actor = Actor { channel: Channel::Github, name: "sync".to_owned() };
@@ -141,12 +141,12 @@ impl App {
         let before = run.state;
         if dry_run {
             let ctx = Ctx { now: self.ports.clock.now(), actor };
-            let decision = decide(Some(&run), &command, &ctx)
+            let decision = decide(Some(&run), command, &ctx)
                 .map_err(|rejection| super::execute::refused(id, Some(&run), rejection))?;
             let names = decision.events.iter().map(crate::domain::event::Event::name).collect();
             return Ok((before, run, names));
         }
-        let executed = self.execute(id, &command, &By::actor(actor))?;
+        let executed = self.execute(id, command, &By::actor(actor))?;
         let names = executed.events.iter().map(|recorded| recorded.event.name()).collect();
         Ok((before, executed.run, names))
     }

@@ -253,16 +253,16 @@ impl App {
         let why = "no run has this pull request yet".to_owned();
         let mut row = row_of(attempt, DeliveryStatus::Waiting, why, std::iter::empty());
         row.addresses = addresses;
-        self.keep_row(attempt, row)
+        self.keep_row(attempt, &row)
     }
 
     fn keep(&self, attempt: &Try<'_>, status: DeliveryStatus, detail: &str) -> Result<Received, AppError> {
-        self.keep_row(attempt, row_of(attempt, status, detail.to_owned(), std::iter::empty()))
+        self.keep_row(attempt, &row_of(attempt, status, detail.to_owned(), std::iter::empty()))
     }
 
-    fn keep_row(&self, attempt: &Try<'_>, row: DeliveryRow) -> Result<Received, AppError> {
+    fn keep_row(&self, attempt: &Try<'_>, row: &DeliveryRow) -> Result<Received, AppError> {
         let (status, detail) = (row.status, row.detail.clone());
-        Ok(match self.ports.inbox.take(&row, &[])? {
+        Ok(match self.ports.inbox.take(row, &[])? {
             Taken::Recorded(_) => Received::Kept(Kept { status, detail, told: Vec::new() }),
             Taken::Duplicate => Received::Duplicate,
             Taken::OtherBody => self.other_body(attempt.incoming, attempt.now),
