@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use super::proof::{Proof, sound};
+use super::proof::{Proof, sound, wrong};
 use super::{Args, Stage, introduce};
 use crate::app::{App, AppError, CiCheck, FakeForge, FakePlace};
 use crate::domain::forge::delivery::DeliveryStatus;
@@ -22,7 +22,7 @@ use crate::surfaces::cli::runtime::Background;
 use crate::surfaces::cli::session::Session;
 use crate::surfaces::cli::ui::{BAD, GOOD, PLAIN, STRONG};
 use crate::surfaces::cli::watch::watched;
-use crate::surfaces::cli::{approve, runtime, show, show_json, words};
+use crate::surfaces::cli::{approve, runtime, show, show_json};
 use crate::surfaces::http::serve::{ServeLimits, serve};
 use crate::surfaces::http::signature::Signatures;
 use crate::surfaces::http::webhook::{BODY_DEADLINE, Signing, WebhookDoor, nowhere, router};
@@ -204,25 +204,20 @@ impl Story<'_> {
 
     /// Looks at the forge, at the log and at the deliveries; anything but the promised is an error.
     fn prove(&self, run: &Run) -> Result<Vec<Proof>, CliError> {
-        let wrong = || CliError::step_failed(run, Exit::Failed);
-        let head = run.change.as_ref().map(|change| change.head_sha.clone()).ok_or_else(wrong)?;
+        let Some(head) = run.change.as_ref().map(|change| change.head_sha.clone()) else {
+            return Err(wrong(run, "there is no change"));
+        };
         let (pulls, is_in) = runtime::look(async {
             Ok((self.fake.pulls(&self.repo).await?, self.fake.contains(&self.repo, &head).await?))
         })?;
-        let [pull] = pulls.as_slice() else { return Err(wrong()) };
-        let status = self.stage.app.inbox_status()?;
-        let of = |wanted: DeliveryStatus| {
-            status.counts.iter().find(|(status, _)| *status == wanted).map_or(0, |(_, count)| *count)
+        let [pull] = pulls.as_slice() else {
+            return Err(wrong(run, &format!("there are {} pull requests", pulls.len())));
         };
-        let all: u64 = status.counts.iter().map(|(_, count)| count).sum();
-        let (processed, ignored) = (of(DeliveryStatus::Processed), of(DeliveryStatus::Ignored));
-        if pull.head_sha != head.as_str()
-            || !pull.merged
-            || !is_in
-            || processed == 0
-            || processed + ignored != all
-        {
-            return Err(wrong());
+        if pull.head_sha != head.as_str() {
+            return Err(wrong(run, "the pull request does not show the approved commit"));
+        }
+        if !pull.merged || !is_in {
+            return Err(wrong(run, "`main` does not contain the approved commit"));
         }
         let (number, label) = (pull.number, &pull.label);
         Ok(vec![
@@ -232,15 +227,30 @@ impl Story<'_> {
             ),
             Proof::new("head", format!("its head is {head}, the commit that was approved")),
             Proof::new("merged", format!("`main` of {} contains that commit", self.repo)),
-            Proof::new(
-                "deliveries",
-                format!(
-                    "{} came in: {processed} processed, {ignored} about nothing of ours, none failed, none waits",
-                    words::count(all, "signed delivery"),
-                ),
-            ),
+            self.deliveries(run)?,
             sound(&self.stage.app, run)?,
         ])
+    }
+
+    /// Every delivery was taken in, and none is left to be tried again.
+    fn deliveries(&self, run: &Run) -> Result<Proof, CliError> {
+        use DeliveryStatus::{Dead, Failed, Processed};
+        let status = self.stage.app.inbox_status()?;
+        let count = |wanted: &dyn Fn(DeliveryStatus) -> bool| -> u64 {
+            status.counts.iter().filter(|(status, _)| wanted(*status)).map(|(_, count)| count).sum()
+        };
+        let processed = count(&|status| status == Processed);
+        if processed == 0
+            || count(&|status| matches!(status, Failed | Dead)) > 0
+            || !status.incidents.is_empty()
+        {
+            return Err(wrong(run, "a delivery could not be processed"));
+        }
+        let (all, others) = (count(&|_| true), count(&|status| status != Processed));
+        let all = if all == 1 { "1 signed delivery".to_owned() } else { format!("{all} signed deliveries") };
+        let words =
+            format!("{all} came in: {processed} processed, {others} about branches of no run, none failed");
+        Ok(Proof::new("deliveries", words))
     }
 }
 

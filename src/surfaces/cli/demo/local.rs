@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::proof::{Proof, sound};
+use super::proof::{Proof, sound, wrong};
 use super::{Args, Stage, introduce};
 use crate::app::AppError;
 use crate::domain::id::{EventSeq, RepoSlug};
@@ -55,7 +55,7 @@ fn prove(stage: &Stage<'_>, run: &Run) -> Result<Vec<Proof>, CliError> {
     let there = runtime::look(stage.app.at_remote(run))?;
     let approved = run.change.as_ref().map(|change| &change.head_sha);
     let Some(sha) = there.as_ref().filter(|sha| Some(*sha) == approved) else {
-        return Err(CliError::step_failed(run, Exit::Failed));
+        return Err(wrong(run, "the branch at the remote is not at the approved commit"));
     };
     let branch = &run.spec.head_branch;
     Ok(vec![

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use super::error::{CliError, Outcome};
 use super::exit::Exit;
-
 use super::notify::TokenEar;
 use super::runtime::Background;
 use super::session::Session;

@@ -26,11 +26,23 @@ impl Proof {
     }
 }
 
+/// Something that was promised and is not so.
+pub(super) fn wrong(run: &Run, what: &str) -> CliError {
+    CliError::Ended {
+        run: run.id.clone(),
+        state: run.state,
+        message: format!("the demo cannot prove what it promises: {what}"),
+        code: "demo_unproven".to_owned(),
+        hint: "look at what is there after `agentpr demo --keep`".to_owned(),
+        exit: Exit::Failed,
+    }
+}
+
 /// The log is sound.
 pub(super) fn sound(app: &App, run: &Run) -> Result<Proof, CliError> {
     let report = app.upkeep().verify()?;
     if !report.faults.is_empty() {
-        return Err(CliError::step_failed(run, Exit::Failed));
+        return Err(wrong(run, "the log is not sound"));
     }
     Ok(Proof::new("log", format!("the log is sound: {} events, chained and folded", report.events)))
 }
