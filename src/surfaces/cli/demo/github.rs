@@ -130,7 +130,10 @@ impl Story<'_> {
             show::show(session, app, &run)?;
             return Ok(Exit::Ok);
         }
-        let mut document = show_json::document(ui, &app.detail(&run)?, &app.now(), None);
+        let detail = app.detail(&run)?;
+        let shown = runtime::look(app.pr_document(&detail.run))?;
+        let shown = shown.and_then(|text| serde_json::from_str(&text).ok());
+        let mut document = show_json::document(ui, &detail, &app.now(), shown.as_ref());
         if let Some(fields) = document.as_object_mut() {
             let proofs =
                 proofs.into_iter().map(|proof| (proof.name.to_owned(), json!(proof.words))).collect();
