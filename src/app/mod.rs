@@ -61,6 +61,7 @@ use crate::ports::worker::Worker;
 use crate::ports::workspace::Workspace;
 
 pub use crate::ports::check::ChecksError;
+pub use crate::ports::fake_forge::{CiCheck, FakeForge, FakeForgeError, FakePlace, FakePull};
 pub use crate::ports::forge::ForgeError;
 pub use crate::ports::ledger::UsageQuery;
 pub use crate::ports::notifier::Notifier as OperatorNotifier;
