@@ -77,6 +77,11 @@ pub trait Forge: Send + Sync {
     /// Whether a pull request of the run is opened as a draft when nobody says.
     fn drafts(&self, spec: &RunSpec) -> bool;
 
+    /// Whether the run waits when the forge cannot be reached, as for a service that is down now and then, instead of failing.
+    fn is_waited_for(&self, _spec: &RunSpec) -> bool {
+        false
+    }
+
     /// Who we are there, what we may do with a run's repository, and how much may still be asked; `None` where nobody is asked who
     /// they are.
     ///

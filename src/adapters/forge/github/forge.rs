@@ -180,6 +180,10 @@ impl Forge for GitHubForge {
         self.settings.draft
     }
 
+    fn is_waited_for(&self, _spec: &RunSpec) -> bool {
+        true
+    }
+
     async fn access(&self, spec: Option<&RunSpec>) -> Result<Option<Access>, ForgeError> {
         self.access_to(spec).await.map(Some)
     }

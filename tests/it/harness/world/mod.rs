@@ -113,6 +113,7 @@ struct State {
     unreachable: bool,
     facts: Vec<ForgeFact>,
     limited: Option<Timestamp>,
+    waited_for: bool,
     failing_pushes: u32,
     failing_captures: u32,
     prompts: Vec<String>,
@@ -196,6 +197,11 @@ impl World {
 
     pub(crate) fn delete_branch(&self, branch: &str) {
         self.lock().branches.remove(branch);
+    }
+
+    /// Makes the forge one that runs wait for when it cannot be reached.
+    pub(crate) fn forge_is_waited_for(&self) {
+        self.lock().waited_for = true;
     }
 
     /// Has the forge take nothing before this moment, or everything again.

@@ -377,4 +377,8 @@ impl Forge for World {
     fn drafts(&self, _: &RunSpec) -> bool {
         false
     }
+
+    fn is_waited_for(&self, _: &RunSpec) -> bool {
+        self.lock().waited_for
+    }
 }
