@@ -57,7 +57,7 @@ pub(super) fn tell(session: &Session<'_>, args: &Args, dir: &Path, background: &
 impl Story<'_> {
     fn tell(&self, dir: &Path) -> Outcome {
         let Self { stage, fake, repo } = self;
-        let (session, ui, app) = (stage.session, stage.ui(), &*stage.app);
+        let (ui, app) = (stage.ui(), &*stage.app);
 
         stage.heading("1. A repository of other people, with a failing test")?;
         let sample = app.local().make_sample(dir, &dir.join("sample.git")).map_err(AppError::from)?;
@@ -118,12 +118,13 @@ impl Story<'_> {
         for proof in &proofs {
             proof.say(ui);
         }
+        let detail = app.detail(&run)?;
         if !ui.is_json() {
             ui.line("");
-            show::show(session, app, &run)?;
+            // The forge's own document has some hundred lines, and the proofs above say what matters in it.
+            show::render(ui, &detail, &app.now(), None);
             return Ok(Exit::Ok);
         }
-        let detail = app.detail(&run)?;
         let shown = runtime::look(app.pr_document(&detail.run))?;
         let shown = shown.and_then(|text| serde_json::from_str(&text).ok());
         let mut document = show_json::document(ui, &detail, &app.now(), shown.as_ref());
