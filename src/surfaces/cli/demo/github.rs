@@ -2,16 +2,15 @@
 //!
 //! The fake is a program of its own, and our side speaks to it as it speaks to GitHub. The receiver of webhooks is in this process.
 
-use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::json;
-use tokio::net::TcpListener;
 
 use super::proof::{Proof, sound, wrong};
+use super::receiver::listen;
 use super::{Args, Stage, introduce};
-use crate::app::{App, AppError, CiCheck, FakeForge, FakePlace};
+use crate::app::{AppError, CiCheck, FakeForge};
 use crate::domain::forge::delivery::DeliveryStatus;
 use crate::domain::id::{EventSeq, PrNumber, RepoSlug, RunId};
 use crate::domain::run::Run;
@@ -23,9 +22,6 @@ use crate::surfaces::cli::session::Session;
 use crate::surfaces::cli::ui::{BAD, GOOD, PLAIN, STRONG};
 use crate::surfaces::cli::watch::watched;
 use crate::surfaces::cli::{approve, runtime, show, show_json};
-use crate::surfaces::http::serve::{ServeLimits, serve};
-use crate::surfaces::http::signature::Signatures;
-use crate::surfaces::http::webhook::{BODY_DEADLINE, Signing, WebhookDoor, nowhere, router};
 
 const REAL: [&str; 6] = [
     "Real: git over HTTP with a token, fork, push with lease, REST and GraphQL, signed webhooks to a receiver in",
@@ -35,9 +31,6 @@ const REAL: [&str; 6] = [
     "      fake-github on a loopback port, and what maintainers do there is done by the demo. Your own tokens",
     "      and settings of GitHub are not used.",
 ];
-
-/// The path of deliveries.
-const PATH: &str = "/github/webhook";
 
 /// Lines of a check's log that are shown.
 const LOG_LINES: usize = 6;
@@ -64,7 +57,7 @@ pub(super) fn tell(session: &Session<'_>, args: &Args, dir: &Path, background: &
 impl Story<'_> {
     fn tell(&self, dir: &Path) -> Outcome {
         let Self { stage, fake, repo } = self;
-        let (session, ui, app) = (stage.session, stage.ui(), &*stage.app);
+        let (ui, app) = (stage.ui(), &*stage.app);
 
         stage.heading("1. A repository of other people, with a failing test")?;
         let sample = app.local().make_sample(dir, &dir.join("sample.git")).map_err(AppError::from)?;
@@ -125,12 +118,13 @@ impl Story<'_> {
         for proof in &proofs {
             proof.say(ui);
         }
+        let detail = app.detail(&run)?;
         if !ui.is_json() {
             ui.line("");
-            show::show(session, app, &run)?;
+            // The forge's own document has some hundred lines, and the proofs above say what matters in it.
+            show::render(ui, &detail, &app.now(), None);
             return Ok(Exit::Ok);
         }
-        let detail = app.detail(&run)?;
         let shown = runtime::look(app.pr_document(&detail.run))?;
         let shown = shown.and_then(|text| serde_json::from_str(&text).ok());
         let mut document = show_json::document(ui, &detail, &app.now(), shown.as_ref());
@@ -255,33 +249,4 @@ impl Story<'_> {
             format!("{all} came in: {processed} processed, {others} about branches of no run, none failed");
         Ok(Proof::new("deliveries", words))
     }
-}
-
-/// Takes deliveries in, on a free port of this machine; gives their address.
-fn listen(background: &Background, app: &Arc<App>, place: &FakePlace) -> Result<String, CliError> {
-    let signatures =
-        Signatures::new([place.secret.as_str()]).map_err(|err| AppError::Internal(err.to_string()))?;
-    let door = WebhookDoor {
-        path: PATH.to_owned(),
-        signing: Signing::Required(signatures),
-        max_body_bytes: 1024 * 1024,
-        body_deadline: BODY_DEADLINE,
-    };
-    let bound = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| {
-        listener.set_nonblocking(true)?;
-        Ok((listener.local_addr()?, listener))
-    });
-    let no_port =
-        |err: std::io::Error| AppError::Internal(format!("nothing can listen on this machine: {err}"));
-    let (at, listener) = bound.map_err(no_port)?;
-    let routes = router(door, Arc::clone(app)).fallback(nowhere);
-    background.begin(|stop| async move {
-        match TcpListener::from_std(listener) {
-            Ok(listener) => {
-                serve(listener, routes, ServeLimits::default(), stop).await;
-            }
-            Err(err) => tracing::error!(error = %err, "deliveries cannot be taken in"),
-        }
-    });
-    Ok(format!("http://{at}{PATH}"))
 }

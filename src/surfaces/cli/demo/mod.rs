@@ -3,6 +3,7 @@
 mod github;
 mod local;
 mod proof;
+mod receiver;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -71,22 +72,21 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
         let ui = &session.ui;
         ui.note(format!("everything is left in {}; remove it when you have seen enough", path.display()));
     } else {
-        remove(place);
-        if outcome.is_ok() {
+        let path = place.path().display().to_string();
+        if !remove(place) {
+            session.ui.note(format!("{path} could not be removed as a whole; remove what is left by hand"));
+        } else if outcome.is_ok() {
             session.ui.note("everything it made is removed again; --keep leaves it");
         }
     }
     outcome
 }
 
-fn remove(place: tempfile::TempDir) {
-    for _ in 0..REMOVALS {
-        if std::fs::remove_dir_all(place.path()).is_ok() {
-            break;
-        }
-    }
-    // What is gone already is no failure here, and for what is not there is nobody left who could do more.
-    let _gone = place.close();
+/// Removes a folder with all that is in it; says whether it is gone.
+fn remove(place: tempfile::TempDir) -> bool {
+    // Held no longer: it is removed here, as often as it takes.
+    let path = place.keep();
+    (0..REMOVALS).any(|_| std::fs::remove_dir_all(&path).is_ok() || !path.exists())
 }
 
 /// The stage of a demo: an app of its own, with the run it tells about.
