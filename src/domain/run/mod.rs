@@ -286,9 +286,10 @@ impl Run {
         self.scan.as_ref().filter(|scan| scan.head_sha == *head).map(|scan| scan.blocking)
     }
 
-    /// Says whether the pull request was merged or closed at the forge.
+    /// Says whether the pull request was merged or closed at the forge. One that is told of before the run has its own may be
+    /// somebody else's.
     pub fn pr_is_over(&self) -> bool {
-        self.forge.pull.as_ref().is_some_and(|pull| pull.state != PullState::Open)
+        self.pr.is_some() && self.forge.pull.as_ref().is_some_and(|pull| pull.state != PullState::Open)
     }
 
     /// What the forge's checks say of what is at the remote; `None` before anything is.
