@@ -8,7 +8,7 @@ use super::view::{ForgeView, KEPT};
 use crate::domain::id::CommitSha;
 
 /// How far the forge's clock and ours may be apart: a verdict that came so shortly before a push is taken for one about it.
-const SKEW: Duration = Duration::from_secs(60);
+pub(super) const SKEW: Duration = Duration::from_secs(60);
 
 /// What the checks of a commit say together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -103,6 +103,8 @@ pub struct Run {
     pub forge: ForgeView,
     /// Until when the forge takes nothing, and how many times in a row that was said.
     pub forge_parked: Option<(Timestamp, u32)>,
+    /// When the newest captured change was first on its way to the remote; `None` once it is known to be there.
+    pub push_begun: Option<Timestamp>,
     /// Who confirmed the request that led to the pull request.
     pub first_approval: Option<Actor>,
     /// The verification contract the run is judged by.
@@ -193,6 +195,7 @@ impl Run {
             last_review: None,
             forge: ForgeView::default(),
             forge_parked: None,
+            push_begun: None,
             first_approval: None,
             verify_spec: None,
             auth_granted: false,
@@ -425,6 +428,9 @@ impl Run {
             Event::AttemptStarted(body) => {
                 self.attempts = body.attempt;
                 self.fresh_change &= body.step != Step::Agent;
+                if body.step == Step::Push {
+                    self.push_begun.get_or_insert(recorded.at);
+                }
                 self.open = Some(OpenAttempt {
                     no: body.attempt,
                     step: body.step,
@@ -458,6 +464,7 @@ impl Run {
             }
             Event::ChangeCaptured(body) => {
                 self.change = Some(body.change.clone());
+                self.push_begun = None;
                 self.fresh_change = true;
             }
             Event::ChecksFinished(body) => {
@@ -506,7 +513,9 @@ impl Run {
                 self.forge_checks = None;
                 self.review = None;
                 self.forge_parked = None;
-                self.forge.pushed(&body.sha, recorded.at);
+                // After a crash it may have been there, and judged, long before that could be recorded.
+                let begun = self.push_begun.take().unwrap_or(recorded.at);
+                self.forge.pushed(&body.sha, begun);
             }
             Event::PrLinked(body) => {
                 self.forge_parked = None;
