@@ -2,7 +2,7 @@
 //! everything a webhook can lose.
 
 use super::execute::By;
-use super::{App, AppError, ForgeError};
+use super::{App, AppError, ForgeError, StoreError};
 use crate::domain::actor::{Actor, Channel};
 use crate::domain::command::Command;
 use crate::domain::decide::{Ctx, decide};
@@ -95,16 +95,15 @@ impl App {
     /// [`AppError::NoSuchRun`] for a named run that is not there, [`AppError::Invalid`] for one without a pull request, the store's. What
     /// the forge refuses is in the report.
     pub async fn sync(&self, options: &SyncOptions) -> Result<SyncReport, AppError> {
-        let (runs, open) = self.watched_runs(options)?;
-        let mut report = SyncReport { open, scanned: runs.len(), ..SyncReport::default() };
-        let watched: Vec<Watched> = runs.iter().filter_map(watched).collect();
+        let mut report = SyncReport::default();
+        let watched = self.watched_runs(options, &mut report)?;
         if watched.is_empty() {
             return Ok(report);
         }
         let observed = match self.ports.forge.observe(&watched).await {
             Ok(observed) => observed,
             Err(err) => {
-                report.failures = watched.iter().map(|one| SyncFailure::forge(one, &err)).collect();
+                report.failures.extend(watched.iter().map(|one| SyncFailure::forge(one, &err)));
                 return Ok(report);
             }
         };
@@ -151,8 +150,8 @@ impl App {
         Ok((before, executed.run, names))
     }
 
-    /// The runs to ask about, and how many there are in all. Filtered first and limited afterwards, in turns.
-    fn watched_runs(&self, options: &SyncOptions) -> Result<(Vec<Run>, usize), AppError> {
+    /// The pull requests to ask about. Runs are filtered first and limited afterwards, in turns; one that cannot be read is one failure.
+    fn watched_runs(&self, options: &SyncOptions, report: &mut SyncReport) -> Result<Vec<Watched>, AppError> {
         if let Some(only) = &options.only {
             let run = self.run(only)?;
             if run.pr.is_none() {
@@ -160,21 +159,33 @@ impl App {
                     "run `{only}` has no pull request: link one with `agentpr link-pr --run-id {only} --pr-number N`"
                 )));
             }
-            let is_open = !run.state.is_terminal();
-            return Ok((if is_open { vec![run] } else { Vec::new() }, usize::from(is_open)));
+            let watched: Vec<Watched> =
+                if run.state.is_terminal() { Vec::new() } else { watched(&run).into_iter().collect() };
+            (report.open, report.scanned) = (watched.len(), watched.len());
+            return Ok(watched);
         }
         let states = State::ALL.into_iter().filter(|state| !state.is_terminal()).collect();
-        let mut rows = self.ports.store.run_rows(&RunQuery { states, limit: None })?;
-        rows.retain(|row| row.pr_number.is_some());
-        rows.sort_by(|left, right| left.run.cmp(&right.run));
-        let open = rows.len();
-        let limit = options.limit.unwrap_or(open).min(open);
-        if open > 0 {
-            let turn = usize::try_from(options.pass).unwrap_or(usize::MAX).wrapping_mul(limit) % open;
-            rows.rotate_left(turn);
+        let rows = self.ports.store.run_rows(&RunQuery { states, limit: None })?;
+        let mut open: Vec<_> = rows.into_iter().filter_map(|row| Some((row.run, row.pr_number?))).collect();
+        open.sort();
+        report.open = open.len();
+        report.scanned = options.limit.unwrap_or(open.len()).min(open.len());
+        if !open.is_empty() {
+            let turn = usize::try_from(options.pass).unwrap_or(usize::MAX).wrapping_mul(report.scanned);
+            let turn = turn % open.len();
+            open.rotate_left(turn);
         }
-        let runs = rows.iter().take(limit).map(|row| self.run(&row.run)).collect::<Result<_, _>>()?;
-        Ok((runs, open))
+        let mut asked = Vec::with_capacity(report.scanned);
+        for (run, pr) in open.into_iter().take(report.scanned) {
+            match self.run(&run) {
+                Ok(run) => asked.extend(watched(&run)),
+                Err(err @ AppError::Store(StoreError::Unavailable { .. })) => return Err(err),
+                Err(err) => {
+                    report.failures.push(SyncFailure { run, pr, error: err.to_string(), until: None });
+                }
+            }
+        }
+        Ok(asked)
     }
 }
 

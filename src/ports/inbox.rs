@@ -57,7 +57,7 @@ pub trait Inbox: Send + Sync {
     /// [`StoreError`].
     fn counts(&self, source: &str) -> Result<Vec<(DeliveryStatus, u64)>, StoreError>;
 
-    /// The runs that one of an address's names fits, newest first; at most 100.
+    /// The runs that one of an address's names fits, those under way before those that are over, newest first; at most 100.
     ///
     /// # Errors
     /// [`StoreError`].

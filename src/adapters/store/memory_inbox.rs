@@ -90,7 +90,7 @@ impl Inbox for MemoryStore {
             })
             .map(|rows| &rows.run)
             .collect();
-        found.sort_by_key(|row| std::cmp::Reverse(row.last_seq));
+        found.sort_by_key(|row| (row.state.is_terminal(), std::cmp::Reverse(row.last_seq)));
         Ok(found.into_iter().take(MOST_RUNS).map(|row| row.run.clone()).collect())
     }
 

@@ -7,9 +7,11 @@ use crate::app::{App, AppError, ForgeError};
 use crate::domain::forge::delivery::{Address, DeliveryId, DeliveryOrigin, DeliveryStatus};
 use crate::domain::id::{RepoSlug, RunId};
 use crate::domain::run::Run;
+use crate::domain::state::State;
 use crate::domain::time::Timestamp;
 pub use crate::ports::inbox::{DeliveryQuery, DeliveryRow, HookRow, Incident};
 pub use crate::ports::payload::HookInfo;
+use crate::ports::store::RunQuery;
 
 /// Deliveries that one look takes up.
 const AT_ONCE: usize = 1_000;
@@ -58,27 +60,39 @@ impl App {
         self.take_up(self.ports.inbox.deliveries(&query)?)
     }
 
-    /// Looks again at deliveries that came before their run had its pull request.
+    /// Looks again at deliveries that came before their run had its pull request. It is asked what waits for each open run and not
+    /// whom each delivery is for, because of a busy repository thousands wait for pull requests that are nobody's here.
     ///
     /// # Errors
-    /// The store's.
+    /// The store's. A run that cannot be read is left out.
     pub fn apply_waiting(&self) -> Result<Retried, AppError> {
-        let query = DeliveryQuery {
+        let mut all = Retried::default();
+        let waiting = DeliveryQuery {
             source: GITHUB.to_owned(),
             statuses: vec![DeliveryStatus::Waiting],
-            limit: Some(AT_ONCE),
+            limit: Some(1),
             ..DeliveryQuery::default()
         };
-        let mut found = Vec::new();
-        for row in self.ports.inbox.deliveries(&query)? {
-            for address in &row.addresses {
-                if !self.ports.inbox.runs_at(address)?.is_empty() {
-                    found.push(row);
-                    break;
-                }
-            }
+        if self.ports.inbox.deliveries(&waiting)?.is_empty() {
+            return Ok(all);
         }
-        self.take_up(found)
+        let states = State::ALL.into_iter().filter(|state| !state.is_terminal()).collect();
+        let rows = self.ports.store.run_rows(&RunQuery { states, limit: None })?;
+        for row in rows.iter().filter(|row| row.pr_number.is_some()) {
+            let run = match self.known_run(&row.run) {
+                Ok(Some(run)) => run,
+                Ok(None) => continue,
+                Err(err) => {
+                    tracing::debug!(run = %row.run, error = %err, "what waits for a run cannot be looked for");
+                    continue;
+                }
+            };
+            let applied = self.apply_waiting_for(&run);
+            self.known.keep(run);
+            let Retried { tried, settled } = applied?;
+            all = Retried { tried: all.tried + tried, settled: all.settled + settled };
+        }
+        Ok(all)
     }
 
     /// As [`Self::apply_waiting`], for the run that was just linked.

@@ -49,7 +49,10 @@ impl KnownRuns {
         if runs.len() >= KEPT {
             runs.clear();
         }
-        runs.insert(run.id.clone(), run);
+        // Another may have kept it meanwhile, as it was later.
+        if runs.get(&run.id).is_none_or(|known| known.version < run.version) {
+            runs.insert(run.id.clone(), run);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Run>> {

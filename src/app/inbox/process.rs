@@ -92,7 +92,12 @@ impl App {
         let incoming = Incoming { id, origin: known.origin, event, hook: known.hook, body };
         let digest = known.digest.clone();
         let now = self.ports.clock.now().wall;
-        self.work_on(&Try { incoming: &incoming, digest, now, before: Some(known) })
+        let attempt = Try { incoming: &incoming, digest, now, before: Some(known) };
+        match self.work_on(&attempt) {
+            // It could be read when it was kept. Nobody is there to be refused, so it counts as a try.
+            Received::Malformed(misfit) => self.put_off(&attempt, &AppError::Invalid(misfit.to_string())),
+            received => received,
+        }
     }
 
     fn work_on(&self, attempt: &Try<'_>) -> Received {
@@ -175,12 +180,22 @@ impl App {
         let _alone = self.known.alone_with(facts.keys());
         for _ in 0..ROUNDS {
             let mut parts = Vec::with_capacity(facts.len());
+            let mut trouble = None;
             for (id, facts) in &facts {
-                parts.extend(self.part(id, facts)?);
+                match self.part(id, facts) {
+                    Ok(part) => parts.extend(part),
+                    Err(err @ AppError::Store(StoreError::Unavailable { .. })) => return Err(err),
+                    // The others are told now, and told nothing twice when this one is tried again.
+                    Err(err) => trouble = trouble.or(Some(err)),
+                }
             }
             let appends: Vec<Append> = parts.iter().filter_map(|part| part.append.clone()).collect();
+            let runs = parts.iter().map(|part| part.run.id.clone());
             let status = DeliveryStatus::Processed;
-            let row = row_of(attempt, status, String::new(), parts.iter().map(|part| part.run.id.clone()));
+            let row = match &trouble {
+                None => row_of(attempt, status, String::new(), runs),
+                Some(err) => self.failed_row(attempt, err, runs),
+            };
             crash_point::pass("before_delivery");
             let recorded = match self.ports.inbox.take(&row, &appends) {
                 Ok(Taken::Recorded(recorded)) => recorded,
@@ -198,6 +213,9 @@ impl App {
                 let Some(run) = fold_in(Some(run), &own)? else { continue };
                 told.push(ToldRun { run: run.id.clone(), before, after: run.state, events });
                 self.known.keep(run);
+            }
+            if trouble.is_some() {
+                return Ok(self.put_off_as(row));
             }
             return Ok(Received::Kept(Kept { status, detail: String::new(), told }));
         }
@@ -245,15 +263,21 @@ impl App {
                 whole_repository: true,
                 ..Address::default()
             };
-            is_ours = is_ours || !self.ports.inbox.runs_at(&repository)?.is_empty();
+            // Runs that are over come last, and take nothing in.
+            is_ours = is_ours || self.is_open(self.ports.inbox.runs_at(&repository)?.first())?;
         }
         if !is_ours {
-            return self.keep(attempt, DeliveryStatus::Ignored, "no run knows this repository");
+            return self.keep(attempt, DeliveryStatus::Ignored, "no run under way knows this repository");
         }
         let why = "no run has this pull request yet".to_owned();
         let mut row = row_of(attempt, DeliveryStatus::Waiting, why, std::iter::empty());
         row.addresses = addresses;
         self.keep_row(attempt, &row)
+    }
+
+    fn is_open(&self, run: Option<&RunId>) -> Result<bool, AppError> {
+        let Some(run) = run else { return Ok(false) };
+        Ok(self.ports.store.run_row(run)?.is_some_and(|row| !row.state.is_terminal()))
     }
 
     fn keep(&self, attempt: &Try<'_>, status: DeliveryStatus, detail: &str) -> Result<Received, AppError> {
@@ -271,20 +295,47 @@ impl App {
 
     /// Keeps a delivery that could not be processed, for another try.
     fn put_off(&self, attempt: &Try<'_>, err: &AppError) -> Received {
-        let why = self.ports.redaction.masked(&err.to_string()).into_owned();
-        tracing::error!(delivery = %attempt.incoming.id, error = %why, "a delivery could not be processed");
-        let tries = attempt.before.as_ref().map_or(0, |before| before.tries) + 1;
-        let is_last = tries >= MOST_TRIES;
-        let status = if is_last { DeliveryStatus::Dead } else { DeliveryStatus::Failed };
-        let mut row = row_of(attempt, status, why.clone(), std::iter::empty());
-        row.tries = tries;
-        row.next_at = (!is_last).then(|| attempt.now.plus(wait_after(tries)));
+        let row = self.failed_row(attempt, err, std::iter::empty());
         match self.ports.inbox.take(&row, &[]) {
-            Ok(Taken::Recorded(_)) => Received::Failed(why),
+            Ok(Taken::Recorded(_)) => self.put_off_as(row),
             Ok(Taken::Duplicate) => Received::Duplicate,
             Ok(Taken::OtherBody) => Received::OtherBody,
             Err(err) => Received::Unavailable(err.to_string()),
         }
+    }
+
+    /// The row of a delivery that is tried again, or was tried for the last time.
+    fn failed_row(
+        &self,
+        attempt: &Try<'_>,
+        err: &AppError,
+        runs: impl Iterator<Item = RunId>,
+    ) -> DeliveryRow {
+        let why = self.ports.redaction.masked(&err.to_string()).into_owned();
+        let tries = attempt.before.as_ref().map_or(0, |before| before.tries) + 1;
+        let is_last = tries >= MOST_TRIES;
+        let status = if is_last { DeliveryStatus::Dead } else { DeliveryStatus::Failed };
+        let mut row = row_of(attempt, status, why, runs);
+        row.tries = tries;
+        row.next_at = (!is_last).then(|| attempt.now.plus(wait_after(tries)));
+        row
+    }
+
+    /// The answer to a delivery that is kept as failed. A person is told of one that is not tried any more.
+    fn put_off_as(&self, row: DeliveryRow) -> Received {
+        let DeliveryRow { id, status, detail: why, tries, .. } = row;
+        tracing::error!(delivery = %id, tries, error = %why, "a delivery could not be processed");
+        if status == DeliveryStatus::Dead {
+            let detail = format!(
+                "delivery {id} could not be processed {tries} times; mend what it says, then `agentpr webhook replay {id}`: {why}"
+            );
+            let at = self.ports.clock.now().wall;
+            let incident = Incident { at, kind: "given_up".to_owned(), delivery: id, detail };
+            if let Err(err) = self.ports.inbox.note_incident(&incident) {
+                tracing::error!(error = %err, "that a delivery was given up could not be noted");
+            }
+        }
+        Received::Failed(why)
     }
 }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::fact::{CheckFact, CheckKind, HeadFact, Light, PullState, ReviewFact};
-use super::view::ForgeView;
+use super::view::{ForgeView, KEPT};
 use crate::domain::id::CommitSha;
 
 /// How far the forge's clock and ours may be apart: a verdict that came so shortly before a push is taken for one about it.
-const SKEW: Duration = Duration::from_secs(60);
+pub(super) const SKEW: Duration = Duration::from_secs(60);
 
 /// What the checks of a commit say together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +104,8 @@ impl ForgeView {
                 (_, Light::Green) => CiStatus::Green,
             };
         }
-        status
+        // What there was no room for may have failed.
+        if status == CiStatus::Green && self.checks.len() >= KEPT { CiStatus::Running } else { status }
     }
 
     /// The checks of `head` that failed.

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::fact::{
     CheckFact, CheckKey, CommentFact, CommentKind, ForgeFact, HeadFact, PullFact, RepositoryFact, ReviewFact,
 };
+use super::standing::SKEW;
 use crate::domain::id::CommitSha;
 use crate::domain::time::Timestamp;
 
@@ -38,7 +39,7 @@ pub struct ForgeView {
     pub ours: BTreeSet<CommitSha>,
     /// Verdicts that the newest push answers.
     pub answered: BTreeSet<u64>,
-    /// When the branch was pushed last, by this machine's clock.
+    /// When the last push of the branch began, by this machine's clock.
     pub pushed_at: Option<Timestamp>,
 }
 
@@ -109,10 +110,13 @@ impl ForgeView {
         }
     }
 
-    /// Takes in that `sha` is at the remote: what was said of commits before it counts no more.
+    /// Takes in that `sha`, whose push began `at`, is at the remote: what was said of commits before it counts no more.
     pub fn pushed(&mut self, sha: &CommitSha, at: Timestamp) {
         if self.ours.insert(sha.clone()) {
-            self.answered.extend(self.reviews.values().map(|review| review.id));
+            let about_it =
+                |review: &ReviewFact| review.commit.as_ref() == Some(sha) && review.at.plus(SKEW) >= at;
+            let before = self.reviews.values().filter(|review| !about_it(review));
+            self.answered.extend(before.map(|review| review.id));
             self.pushed_at = Some(at);
         }
         self.checks.retain(|(about, _), _| about == sha);

@@ -101,6 +101,8 @@ pub struct Run {
     pub forge: ForgeView,
     /// Until when the forge takes nothing, and how many times in a row that was said.
     pub forge_parked: Option<(Timestamp, u32)>,
+    /// When the newest captured change was first on its way to the remote; `None` once it is known to be there.
+    pub push_begun: Option<Timestamp>,
     /// Who confirmed the request that led to the pull request.
     pub first_approval: Option<Actor>,
     /// The verification contract the run is judged by.
@@ -191,6 +193,7 @@ impl Run {
             last_review: None,
             forge: ForgeView::default(),
             forge_parked: None,
+            push_begun: None,
             first_approval: None,
             verify_spec: None,
             auth_granted: false,
@@ -284,9 +287,10 @@ impl Run {
         self.scan.as_ref().filter(|scan| scan.head_sha == *head).map(|scan| scan.blocking)
     }
 
-    /// Says whether the pull request was merged or closed at the forge.
+    /// Says whether the pull request was merged or closed at the forge. One that is told of before the run has its own may be
+    /// somebody else's.
     pub fn pr_is_over(&self) -> bool {
-        self.forge.pull.as_ref().is_some_and(|pull| pull.state != PullState::Open)
+        self.pr.is_some() && self.forge.pull.as_ref().is_some_and(|pull| pull.state != PullState::Open)
     }
 
     /// What the forge's checks say of what is at the remote; `None` before anything is.

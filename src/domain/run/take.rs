@@ -116,6 +116,9 @@ impl Run {
             Event::AttemptStarted(body) => {
                 self.attempts = body.attempt;
                 self.fresh_change &= body.step != Step::Agent;
+                if body.step == Step::Push {
+                    self.push_begun.get_or_insert(recorded.at);
+                }
                 self.open = Some(OpenAttempt {
                     no: body.attempt,
                     step: body.step,
@@ -149,6 +152,7 @@ impl Run {
             }
             Event::ChangeCaptured(body) => {
                 self.change = Some(body.change.clone());
+                self.push_begun = None;
                 self.fresh_change = true;
             }
             Event::ChecksFinished(body) => {
@@ -197,7 +201,9 @@ impl Run {
                 self.forge_checks = None;
                 self.review = None;
                 self.forge_parked = None;
-                self.forge.pushed(&body.sha, recorded.at);
+                // After a crash it may have been there, and judged, long before that could be recorded.
+                let begun = self.push_begun.take().unwrap_or(recorded.at);
+                self.forge.pushed(&body.sha, begun);
             }
             Event::PrLinked(body) => {
                 self.forge_parked = None;

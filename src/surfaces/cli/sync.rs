@@ -10,9 +10,9 @@ use super::runtime::{self, Asked};
 use super::session::Session;
 use super::ui::BAD;
 use super::{Access, words};
-use crate::app::App;
 use crate::app::doctor::Profile;
 use crate::app::sync::{SyncFailure, SyncOptions, SyncReport, Synced};
+use crate::app::{App, AppError, StoreError};
 use crate::domain::forge::standing::{CiStatus, ReviewStatus};
 use crate::domain::id::RunId;
 
@@ -46,20 +46,32 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     let (ended, asked) = runtime::serve(async |stop| {
         let passes = if args.repeat { args.max_loops } else { Some(1) };
         let mut worst = Exit::Ok;
+        // Whoever asks for one pass at a time, as cron does, begins somewhere else each time too: no run is always left out.
+        let first = app.now().wall.0.unsigned_abs();
         for pass in 0_u64.. {
             let options = SyncOptions {
                 only: args.run_id.clone(),
                 limit: usize::try_from(args.limit).ok(),
                 dry_run: args.dry_run,
-                pass,
+                pass: first.wrapping_add(pass),
             };
             let report = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                report = app.sync(&options) => report?,
+                report = app.sync(&options) => report,
             };
-            worst = worse(worst, exit_of(&report));
-            say(session, &app, args, &report);
+            match report {
+                Ok(report) => {
+                    worst = worse(worst, exit_of(&report));
+                    say(session, &app, args, &report);
+                }
+                // A loop outlives a store that is locked for a while.
+                Err(err @ AppError::Store(StoreError::Unavailable { .. })) if args.repeat => {
+                    worst = Exit::Failed;
+                    session.ui.note(format!("This pass was left out: {err}"));
+                }
+                Err(err) => return Err(err),
+            }
             let was_last = passes.is_some_and(|passes| pass + 1 >= passes);
             if was_last || session.ui.is_closed() {
                 break;

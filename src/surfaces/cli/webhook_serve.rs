@@ -216,19 +216,22 @@ async fn care(app: &Arc<App>, keep: Duration, is_unsigned: bool, stop: &Cancella
     }
 }
 
+/// Each is done whatever becomes of the others; the first trouble is told.
 fn care_once(app: &App, keep: Duration, count: u64) -> Result<(), AppError> {
-    let retried = app.retry_deliveries()?;
-    if retried.tried > 0 {
-        tracing::info!(tried = retried.tried, settled = retried.settled, "deliveries were tried again");
-    }
-    if count.is_multiple_of(WAITING_EVERY) {
-        app.apply_waiting()?;
-    }
-    if count.is_multiple_of(FORGET_EVERY) {
-        let gone = app.forget_deliveries(crate::app::inbox::GITHUB, keep)?;
-        if gone > 0 {
-            tracing::info!(gone, "old deliveries were forgotten");
+    let retried = app.retry_deliveries().map(|retried| {
+        if retried.tried > 0 {
+            tracing::info!(tried = retried.tried, settled = retried.settled, "deliveries were tried again");
         }
-    }
-    Ok(())
+    });
+    let applied = if count.is_multiple_of(WAITING_EVERY) { app.apply_waiting().map(drop) } else { Ok(()) };
+    let forgotten = if count.is_multiple_of(FORGET_EVERY) {
+        app.forget_deliveries(crate::app::inbox::GITHUB, keep).map(|gone| {
+            if gone > 0 {
+                tracing::info!(gone, "old deliveries were forgotten");
+            }
+        })
+    } else {
+        Ok(())
+    };
+    retried.and(applied).and(forgotten)
 }

@@ -14,6 +14,7 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, Method, Request};
 use axum::response::Response;
 use axum::routing::any;
+use tokio::time::timeout;
 
 use super::body::{BodyError, HeldBody, Room};
 use super::signature::Signatures;
@@ -24,6 +25,9 @@ use crate::domain::forge::delivery::{DeliveryId, DeliveryOrigin};
 
 /// GitHub cuts a connection that was not answered within ten seconds.
 pub const BODY_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long the disk may take before the sender is told to come again; sooner than it hangs up by itself.
+const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 
 /// Bytes of all bodies held at once: one of GitHub's largest, and some hundred of its usual ones beside it.
 const ROOM: usize = 34 * 1024 * 1024;
@@ -127,7 +131,8 @@ async fn admit(door: &Door, headers: &HeaderMap, body: Body) -> Result<Delivery,
     Ok(Delivery { id, event: event.to_owned(), hook, body })
 }
 
-/// Hands it to the app, which waits for the disk.
+/// Hands it to the app, which waits for the disk. Where that takes too long the work goes on without its sender: a delivery that is
+/// kept after all is known when it is sent again.
 async fn received(door: Arc<Door>, delivery: Delivery) -> Response {
     let (id, event) = (delivery.id.clone(), delivery.event.clone());
     let work = move || {
@@ -135,8 +140,11 @@ async fn received(door: Arc<Door>, delivery: Delivery) -> Response {
         let incoming = Incoming { id, origin: DeliveryOrigin::Webhook, event, hook, body: &body };
         door.app.receive(&incoming)
     };
-    let received = tokio::task::spawn_blocking(work).await;
-    let received = received.unwrap_or_else(|_| Received::Unavailable("the work on it broke off".to_owned()));
+    let received = match timeout(ANSWER_WITHIN, tokio::task::spawn_blocking(work)).await {
+        Ok(Ok(received)) => received,
+        Ok(Err(_)) => Received::Unavailable("the work on it broke off".to_owned()),
+        Err(_) => Received::Unavailable("the disk takes too long".to_owned()),
+    };
     answer::received(&id, &event, received)
 }
 

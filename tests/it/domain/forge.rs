@@ -6,6 +6,7 @@ use agentpr::domain::event::Event;
 use agentpr::domain::evidence::Step;
 use agentpr::domain::forge::fact::{CheckFact, CheckKind, ForgeFact, PullState, ReviewFact};
 use agentpr::domain::forge::standing::{CiStatus, ReviewStatus};
+use agentpr::domain::forge::view::KEPT;
 use agentpr::domain::next::{Due, Wait};
 use agentpr::domain::state::State;
 
@@ -261,4 +262,14 @@ fn where_a_person_sent_it_a_run_goes_on_whatever_passes() {
     story.person(Command::Pause);
     story.person(Command::Resume { target: Some(Iterating) });
     assert_eq!(story.due(), Due::Command(Command::StartImplementation));
+}
+
+#[test]
+fn with_more_checks_than_are_kept_nothing_is_green() {
+    let mut story = in_state(CiWait);
+    let green: Vec<ForgeFact> = (0..KEPT).map(|n| checked(&format!("job {n}"), 1, "success", 1)).collect();
+    tell(&mut story, green);
+    assert_eq!((story.state(), ci(&story)), (CiWait, CiStatus::Running));
+    tell(&mut story, [checked("job 1", 1, "failure", 2)]);
+    assert_eq!((story.state(), ci(&story)), (Iterating, CiStatus::Red));
 }

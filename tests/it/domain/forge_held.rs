@@ -8,7 +8,7 @@ use agentpr::domain::gate::{CancelReason, Gate};
 use agentpr::domain::next::{Due, Wait};
 use agentpr::domain::state::State;
 
-use super::facts::{checked, head, pull, repository, second};
+use super::facts::{checked, head, pull, repository, reviewed, second};
 use super::forge::{tell, updated};
 use super::samples::{change, contract, manual_spec, minutes, person, pr, sha};
 use super::scenario::{Story, in_state};
@@ -238,4 +238,22 @@ fn a_run_that_a_person_drives_settles_too() {
     story.now = Some(minutes(1));
     tell(&mut story, [merged(2)]);
     assert_eq!(story.state(), Done);
+}
+
+#[test]
+fn a_verdict_on_a_commit_whose_push_a_crash_left_unrecorded_sends_it_back() {
+    let mut story = update_asked().approved();
+    story.begin(&Actor::engine(), Step::Push);
+    story.end(StepOutcome::Interrupted);
+    tell(&mut story, [reviewed("mona", "changes_requested", 9, 2, 5 * 60)]);
+    assert_eq!(story.state(), NeedsHumanReview);
+    story.now = Some(minutes(29));
+    story.begin(&Actor::engine(), Step::Push);
+    let outcome = story.good(Step::Push, Flow::Unattended);
+    story.end(outcome);
+    while !matches!(story.state(), CiWait | Iterating) {
+        assert!(story.go(), "it waits in {}", story.state());
+    }
+    story.go();
+    assert_eq!(story.state(), Iterating);
 }

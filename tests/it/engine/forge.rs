@@ -45,7 +45,7 @@ fn review(id: u64, state: &str, body: &str, head: &CommitSha) -> ForgeFact {
     })
 }
 
-fn pull(head: &CommitSha, state: PullState, at: i64) -> ForgeFact {
+pub(super) fn pull(head: &CommitSha, state: PullState, at: i64) -> ForgeFact {
     ForgeFact::Pull(PullFact {
         number: PrNumber::new(1).unwrap(),
         state,
@@ -73,7 +73,7 @@ impl Scene {
         done.pushed.unwrap().sha
     }
 
-    async fn sync(&self, facts: &[ForgeFact]) -> Vec<&'static str> {
+    pub(super) async fn sync(&self, facts: &[ForgeFact]) -> Vec<&'static str> {
         self.world.forge_says(facts);
         let report = self.app.sync(&SyncOptions::default()).await.unwrap();
         assert!(report.failures.is_empty(), "{report:?}");

@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 use super::Scene;
 
 /// A delivery as it was sent.
-struct Sent {
-    id: DeliveryId,
+pub(super) struct Sent {
+    pub(super) id: DeliveryId,
     event: &'static str,
     body: Vec<u8>,
 }
 
 impl Sent {
-    fn incoming(&self) -> Incoming<'_> {
+    pub(super) fn incoming(&self) -> Incoming<'_> {
         Incoming {
             id: self.id.clone(),
             origin: DeliveryOrigin::Webhook,
@@ -30,7 +30,7 @@ impl Sent {
     }
 }
 
-fn delivery(number: u64, event: &'static str, body: &Value) -> Sent {
+pub(super) fn delivery(number: u64, event: &'static str, body: &Value) -> Sent {
     let id = DeliveryId::new(&format!("00000000-0000-4000-8000-{number:012}")).unwrap();
     Sent { id, event, body: serde_json::to_vec(body).unwrap() }
 }
@@ -52,7 +52,7 @@ fn check_run(repo: &str, head: &CommitSha, conclusion: &str) -> Value {
     })
 }
 
-fn comment(number: u64) -> Value {
+pub(super) fn comment(number: u64) -> Value {
     json!({
         "action": "created",
         "issue": {"number": number, "pull_request": {"url": "https://example.org/pulls/1"}},
@@ -66,11 +66,11 @@ fn comment(number: u64) -> Value {
 }
 
 impl Scene {
-    fn status(&self, sent: &Sent) -> DeliveryStatus {
+    pub(super) fn status(&self, sent: &Sent) -> DeliveryStatus {
         self.store.delivery("github", &sent.id).unwrap().unwrap().status
     }
 
-    fn kept(&self, sent: &Sent) -> DeliveryStatus {
+    pub(super) fn kept(&self, sent: &Sent) -> DeliveryStatus {
         match self.app.receive(&sent.incoming()) {
             Received::Kept(kept) => kept.status,
             other => panic!("not kept: {other:?}"),

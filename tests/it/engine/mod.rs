@@ -8,6 +8,7 @@ mod drive;
 mod forge;
 mod gate;
 mod inbox;
+mod inbox_trouble;
 mod judged;
 mod many;
 mod prompts;

@@ -1,8 +1,8 @@
 //! A store that refuses on demand, as a full disk or a locked file does.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 
 use agentpr::adapters::store::memory::MemoryStore;
 use agentpr::domain::agent::budget::Spent;
@@ -25,12 +25,19 @@ pub(crate) struct FaultyStore {
     unreadable: AtomicBool,
     /// Appends until the disk is full; negative is never.
     room: AtomicI64,
+    /// Whether deliveries stand before the disk, and who waits for that to change.
+    held: (Mutex<bool>, Condvar),
 }
 
 impl FaultyStore {
     pub(crate) fn over(inner: &Arc<MemoryStore>) -> Arc<Self> {
         let inner = Arc::clone(inner);
-        Arc::new(Self { inner, unreadable: AtomicBool::new(false), room: AtomicI64::new(-1) })
+        Arc::new(Self {
+            inner,
+            unreadable: AtomicBool::new(false),
+            room: AtomicI64::new(-1),
+            held: Default::default(),
+        })
     }
 
     /// Makes lists of runs unreadable, or readable again.
@@ -41,6 +48,14 @@ impl FaultyStore {
     /// Takes this many more appends and then none; `-1` takes them all again.
     pub(crate) fn room_for(&self, appends: i64) {
         self.room.store(appends, Ordering::SeqCst);
+    }
+}
+
+impl FaultyStore {
+    /// Has deliveries wait for the disk, or lets them go on.
+    pub(crate) fn hold(&self, held: bool) {
+        *self.held.0.lock().unwrap() = held;
+        self.held.1.notify_all();
     }
 }
 
@@ -145,6 +160,8 @@ impl Inbox for FaultyStore {
     }
 
     fn take(&self, delivery: &DeliveryRow, appends: &[Append]) -> Result<Taken, StoreError> {
+        let held = self.held.1.wait_while(self.held.0.lock().unwrap(), |held| *held).unwrap();
+        drop(held);
         self.inner.take(delivery, appends)
     }
 

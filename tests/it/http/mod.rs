@@ -7,6 +7,7 @@ mod repeated;
 mod serve;
 mod signature;
 mod slow;
+mod slow_disk;
 
 use std::net::SocketAddr;
 use std::time::Duration;

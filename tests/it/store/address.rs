@@ -1,7 +1,7 @@
 //! The runs a forge's fact is for: found by every name a forge has for them, in every store the same way.
 
 use agentpr::adapters::store::{MemoryStore, SqliteStore};
-use agentpr::domain::event::{Event, PrLinked, Pushed, RepositoryChanged, RunCreated};
+use agentpr::domain::event::{Cancelled, Event, PrLinked, Pushed, RepositoryChanged, RunCreated};
 use agentpr::domain::forge::delivery::Address;
 use agentpr::domain::forge::fact::RepositoryFact;
 use agentpr::domain::id::{EventSeq, PrNumber, RunId};
@@ -169,6 +169,21 @@ fn the_newest_runs_come_first_and_no_more_than_100() {
         assert_eq!(found.len(), 100);
         assert_eq!(found[..2], [all[50].clone(), all[104].clone()]);
         assert_eq!(found[99], all[5]);
+    });
+}
+
+#[test]
+fn runs_that_are_over_crowd_out_none_that_is_under_way() {
+    every_store(|store| {
+        let open = super::live(store, "open", 13);
+        for n in 0..101 {
+            let over = super::live(store, &format!("run-{n}"), 13);
+            let reason = "not wanted".to_owned();
+            let cancelled = vec![(Cancelled { reason }.into(), State::FailedTerminal)];
+            store.append(&append(&over, 13, cancelled)).unwrap();
+        }
+        let found = store.runs_at(&at_commit(3)).unwrap();
+        assert_eq!((found.len(), &found[0]), (100, &open));
     });
 }
 

@@ -74,7 +74,8 @@ pub(super) fn runs_at(db: &Connection, address: &Address) -> Result<Vec<RunId>, 
                    UNION SELECT run_id FROM links WHERE repo = ?4 AND pr_number = ?5 AND (repo_id IS NULL OR ?3 IS NULL)
                    UNION SELECT run_id FROM links WHERE ?6 AND repo_id = ?3
                    UNION SELECT run_id FROM links WHERE ?6 AND repo = ?4 AND (repo_id IS NULL OR ?3 IS NULL)
-               ) JOIN runs USING (run_id) ORDER BY last_seq DESC LIMIT 100";
+               ) JOIN runs USING (run_id)
+               ORDER BY state IN ('DONE', 'SKIPPED', 'FAILED_TERMINAL'), last_seq DESC LIMIT 100";
     let mut statement = db.prepare_cached(sql)?;
     let mut found = statement.query(named(address))?;
     let mut runs = Vec::new();
