@@ -10,6 +10,7 @@ mod gate;
 mod inbox;
 mod judged;
 mod many;
+mod pr_text;
 mod prompts;
 mod rows;
 mod spending;
