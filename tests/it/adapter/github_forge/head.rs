@@ -109,6 +109,17 @@ async fn a_repository_with_a_new_name_is_followed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_repository_that_took_the_name_a_moment_ago_is_not_mistaken_for_the_old_one() {
+    let stage = Stage::new();
+    let (_, spec) = super::super::world::run_of(REPO);
+    let forge = stage.forge();
+    assert_eq!(forge.repo_id(&spec).await.unwrap(), Some(stage.id()));
+    stage.github.act(REPO, "rename", &json!({"name": "reader"}));
+    let other = stage.github.repository(REPO, &[("other", "x\n")]);
+    assert_eq!(forge.repo_id(&spec).await.unwrap(), other["id"].as_u64());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_archived_repository_takes_nothing() {
     let stage = Stage::trusted();
     let work = stage.work().await;
