@@ -103,7 +103,8 @@ impl Look<'_> {
                 true
             }
             Err(err) => {
-                self.report.add(judge::no_access(&err));
+                let finding = judge::no_access(&err, self.login());
+                self.report.add(finding);
                 true
             }
         }
