@@ -40,7 +40,7 @@ use crate::adapters::worker::{WorkerSettings, Workers};
 use crate::adapters::workspace::{CHANGE_CAP, GitWorkspace, WorkspaceSettings};
 use crate::app::prompt::Prompts;
 use crate::app::verify::Verifier;
-use crate::app::{App, AppError, FakeForge, Masking, OperatorNotifier, Ports, Settings};
+use crate::app::{App, AppError, FakeForge, KnownGitHub, Masking, OperatorNotifier, Ports, Settings};
 use crate::config::{
     AgentSettings, Config, Environment, ForgeChoice, ForkChoice, GitHubSettings, Origin, Secret, templates_in,
 };
@@ -147,6 +147,7 @@ impl Wire for Wiring {
             agent: config.agent.value.clone(),
             workspace_root,
             trailers: config.github.trailers.clone(),
+            github: known_github(&config.github),
             roles: config.roles.clone(),
             budgets: config.budgets,
             prompts: prompts(config)?,
@@ -275,6 +276,13 @@ fn forges(
     };
     let forge = GitHubForge::new(github.client, settings, control.clone(), clock);
     (Arc::new(RoutedForge::new(remotes, local, forge.clone())), Arc::new(forge))
+}
+
+/// What is known of GitHub without asking it.
+fn known_github(settings: &GitHubSettings) -> KnownGitHub {
+    let app = settings.app.as_ref().map(|app| format!("the key of App {}", app.id));
+    let login = app.or_else(|| settings.token.as_ref().map(|token| token.from.clone()));
+    KnownGitHub { login, web_url: settings.web_url.clone(), api_url: settings.api_url.clone() }
 }
 
 /// The programs of agents that the operator named.

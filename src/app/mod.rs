@@ -132,6 +132,19 @@ pub struct Settings {
     pub trailers: Vec<String>,
     /// Where workspaces are made.
     pub workspace_root: PathBuf,
+    /// The GitHub that is used.
+    pub github: KnownGitHub,
+}
+
+/// What the settings say of GitHub, for who looks whether it is there.
+#[derive(Debug, Clone)]
+pub struct KnownGitHub {
+    /// Where the login comes from, such as `GH_TOKEN`; `None` asks `gh`.
+    pub login: Option<String>,
+    /// The address of its pages.
+    pub web_url: String,
+    /// The address of its API.
+    pub api_url: String,
 }
 
 impl App {

@@ -163,8 +163,10 @@ pub struct OpenedPr {
 /// Why the forge did not do it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ForgeError {
-    /// No such repository.
-    #[error("there is no repository at `{0}`")]
+    /// No such repository, as far as whoever asks may see: forges do not tell the two apart.
+    #[error(
+        "there is no repository at `{0}`, or whoever asks may not see it: look at its name, and at what the login may do"
+    )]
     NotFound(String),
     /// It takes nothing for now, or is left alone for now after it failed too often; a later try may be taken.
     #[error("the forge takes nothing for now: {why}")]

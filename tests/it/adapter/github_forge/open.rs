@@ -162,6 +162,22 @@ async fn an_update_brings_the_evidence_and_keeps_what_people_wrote() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn evidence_of_an_older_commit_goes_when_the_newer_one_has_none() {
+    let (stage, work) = pushed().await;
+    let first = format!("{}\n\nAfter.", body_with("tests: passed"));
+    work.open(&stage, &Wish { body: &first, ..Wish::default() }).await.unwrap();
+    let newer = stage.again(&work, "3\n").await;
+    let wish = Wish { id: "req-2", body: "What and why.", ..Wish::default() };
+    let approved = approval(&work.run, &work.spec, &work.binding(&newer, Some(stage.id())), &wish);
+    let forge = stage.forge();
+    forge.push(&work.spec, &approved.push_permit(), Some(&work.change.head_sha)).await.unwrap();
+    forge.open_pr(&work.spec, &approved).await.unwrap();
+    let pull = stage.pull();
+    let body = pull["body"].as_str().unwrap();
+    assert!(!body.contains("tests: passed") && body.contains("After."), "{body}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_without_the_section_is_left_as_it_is() {
     let (stage, work) = pushed().await;
     work.open(&stage, &Wish::default()).await.unwrap();

@@ -13,7 +13,7 @@ use std::time::Duration;
 use agentpr::adapters::forge::github::payload::GitHubPayloads;
 use agentpr::adapters::forge::none::NoHooks;
 use agentpr::app::prompt::Prompts;
-use agentpr::app::{App, Ports, Settings};
+use agentpr::app::{App, KnownGitHub, Ports, Settings};
 use agentpr::domain::agent::budget::Budgets;
 use agentpr::domain::agent::class::{OutcomeClass, Trouble};
 use agentpr::domain::agent::quota::{Exhausted, Pool};
@@ -118,6 +118,8 @@ struct State {
     failing_captures: u32,
     prompts: Vec<String>,
     contract: Option<Vec<u8>>,
+    template: Option<Vec<u8>>,
+    commands: Option<Vec<String>>,
     breaches: VecDeque<Option<Breach>>,
     findings: Vec<Finding>,
     checkpoints: Vec<AttemptNo>,
@@ -257,6 +259,16 @@ impl World {
         self.lock().asked_actions.extend(owned);
     }
 
+    /// Says what the repository has as its template of pull requests.
+    pub(crate) fn has_template(&self, text: &str) {
+        self.lock().template = Some(text.as_bytes().to_vec());
+    }
+
+    /// Says which commands checks run, instead of `make test`.
+    pub(crate) fn checks_with(&self, commands: &[String]) {
+        self.lock().commands = Some(commands.to_vec());
+    }
+
     /// The contracts that checks were told to follow.
     pub(crate) fn contracts_used(&self) -> Vec<Option<PinnedSpec>> {
         self.lock().contracts_used.clone()
@@ -356,6 +368,11 @@ impl World {
             agent: None,
             workspace_root: PathBuf::from("/nowhere"),
             trailers: Vec::new(),
+            github: KnownGitHub {
+                login: None,
+                web_url: "https://github.com".to_owned(),
+                api_url: "https://api.github.com".to_owned(),
+            },
             roles: BTreeMap::new(),
             budgets: Budgets::default(),
             prompts: Prompts::default(),
