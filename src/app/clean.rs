@@ -75,11 +75,24 @@ pub(super) fn cleaned(event: Event, redaction: &dyn Redaction) -> Result<Event, 
     }
     let internal = |err: &dyn std::fmt::Display| AppError::Internal(err.to_string());
     let body = event.body().map_err(|err| internal(&err))?;
+    if is_plain_fact(&event) && !body.contains('\\') && redaction.masked(&body) == body {
+        return Ok(event);
+    }
     let mut value: Value = serde_json::from_str(&body).map_err(|err| internal(&err))?;
     if !mask(&mut value, redaction) {
         return Ok(event);
     }
     Event::read(event.name(), event.schema(), &value.to_string()).map_err(|err| internal(&err))
+}
+
+/// Facts of the forge that come by the thousand and have no long text: one look at the whole is enough where nothing in it is
+/// written with an escape, and it costs a tenth of a look at each part.
+fn is_plain_fact(event: &Event) -> bool {
+    match event {
+        Event::CheckRecorded(body) => body.check.is_some(),
+        Event::ChecksPassed(_) | Event::ChecksPending(_) | Event::PullChanged(_) | Event::HeadSeen(_) => true,
+        _ => false,
+    }
 }
 
 /// Masks every text in a document, and says whether there was one to mask.
