@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{App, AppError};
 use crate::domain::event::Event;
+use crate::domain::forge::fact::ForgeFact;
 use crate::domain::secret;
 use crate::domain::spec::RunSpec;
 use crate::ports::redaction::Redaction;
@@ -80,6 +81,26 @@ pub(super) fn cleaned(event: Event, redaction: &dyn Redaction) -> Result<Event, 
         return Ok(event);
     }
     Event::read(event.name(), event.schema(), &value.to_string()).map_err(|err| internal(&err))
+}
+
+/// Facts with a mask in the place of each secret, before anything is decided: what the log has is masked, and a fact that differs from
+/// it would be news each time it is told.
+///
+/// # Errors
+/// [`AppError::Internal`] where a name would be none with a mask in it.
+pub(super) fn cleaned_facts(
+    facts: &[ForgeFact],
+    redaction: &dyn Redaction,
+) -> Result<Vec<ForgeFact>, AppError> {
+    let internal = |err: serde_json::Error| AppError::Internal(err.to_string());
+    let clean = |fact: &ForgeFact| {
+        let mut value = serde_json::to_value(fact).map_err(internal)?;
+        if !mask(&mut value, redaction) {
+            return Ok(fact.clone());
+        }
+        serde_json::from_value(value).map_err(internal)
+    };
+    facts.iter().map(clean).collect()
 }
 
 /// Masks every text in a document, and says whether there was one to mask.
