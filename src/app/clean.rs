@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{App, AppError};
 use crate::domain::event::Event;
+use crate::domain::forge::fact::ForgeFact;
 use crate::domain::secret;
 use crate::domain::spec::RunSpec;
 use crate::ports::redaction::Redaction;
@@ -75,9 +76,6 @@ pub(super) fn cleaned(event: Event, redaction: &dyn Redaction) -> Result<Event, 
     }
     let internal = |err: &dyn std::fmt::Display| AppError::Internal(err.to_string());
     let body = event.body().map_err(|err| internal(&err))?;
-    if is_plain_fact(&event) && !body.contains('\\') && redaction.masked(&body) == body {
-        return Ok(event);
-    }
     let mut value: Value = serde_json::from_str(&body).map_err(|err| internal(&err))?;
     if !mask(&mut value, redaction) {
         return Ok(event);
@@ -85,14 +83,34 @@ pub(super) fn cleaned(event: Event, redaction: &dyn Redaction) -> Result<Event, 
     Event::read(event.name(), event.schema(), &value.to_string()).map_err(|err| internal(&err))
 }
 
-/// Facts of the forge that come by the thousand and have no long text: one look at the whole is enough where nothing in it is
-/// written with an escape, and it costs a tenth of a look at each part.
-fn is_plain_fact(event: &Event) -> bool {
-    match event {
-        Event::CheckRecorded(body) => body.check.is_some(),
-        Event::ChecksPassed(_) | Event::ChecksPending(_) | Event::PullChanged(_) | Event::HeadSeen(_) => true,
-        _ => false,
-    }
+/// Facts with a mask in the place of each secret, before anything is decided: what the log has is masked, and a fact that differs from
+/// it would be news each time it is told.
+///
+/// # Errors
+/// [`AppError::Internal`] where a name would be none with a mask in it.
+pub(super) fn cleaned_facts(
+    facts: &[ForgeFact],
+    redaction: &dyn Redaction,
+) -> Result<Vec<ForgeFact>, AppError> {
+    let internal = |err: serde_json::Error| AppError::Internal(err.to_string());
+    let clean = |fact: &ForgeFact| {
+        // What comes by the thousand has no long text: one look at the whole is enough where nothing in it is written with an escape.
+        let whole = serde_json::to_string(fact).map_err(internal)?;
+        if !is_written_by_hand(fact) && !whole.contains('\\') && redaction.masked(&whole) == whole {
+            return Ok(fact.clone());
+        }
+        let mut value = serde_json::to_value(fact).map_err(internal)?;
+        if !mask(&mut value, redaction) {
+            return Ok(fact.clone());
+        }
+        serde_json::from_value(value).map_err(internal)
+    };
+    facts.iter().map(clean).collect()
+}
+
+/// Whether a fact has a text that somebody wrote.
+fn is_written_by_hand(fact: &ForgeFact) -> bool {
+    matches!(fact, ForgeFact::Comment(_) | ForgeFact::Review(_))
 }
 
 /// Masks every text in a document, and says whether there was one to mask.

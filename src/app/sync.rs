@@ -1,11 +1,13 @@
 //! Asking the forge where pull requests stand: the main source of truth for repositories that send nothing, and what makes good
 //! everything a webhook can lose.
 
+use super::clean::cleaned_facts;
 use super::execute::By;
 use super::{App, AppError, ForgeError, StoreError};
 use crate::domain::actor::{Actor, Channel};
 use crate::domain::command::Command;
 use crate::domain::decide::{Ctx, decide};
+use crate::domain::forge::fact::ForgeFact;
 use crate::domain::forge::standing::{CiStatus, ReviewStatus};
 use crate::domain::id::{PrNumber, RepoSlug, RunId};
 use crate::domain::run::Run;
@@ -110,7 +112,7 @@ impl App {
         for one in &watched {
             let answer = observed.iter().find(|observed| observed.run == one.run);
             let facts = match answer.map(|answer| &answer.facts) {
-                Some(Ok(facts)) => facts.clone(),
+                Some(Ok(facts)) => facts,
                 Some(Err(err)) => {
                     report.failures.push(SyncFailure::forge(one, err));
                     continue;
@@ -121,7 +123,7 @@ impl App {
                     continue;
                 }
             };
-            match self.take_in(&one.run, &Command::Observe { facts }, options.dry_run) {
+            match self.take_in(&one.run, facts, options.dry_run) {
                 Ok((before, run, events)) => report.results.push(synced(one, before, &run, events)),
                 Err(err) => report.failures.push(SyncFailure::of(one, &err)),
             }
@@ -132,20 +134,22 @@ impl App {
     fn take_in(
         &self,
         id: &RunId,
-        command: &Command,
+        facts: &[ForgeFact],
         dry_run: bool,
     ) -> Result<(State, Run, Vec<&'static str>), AppError> {
+        let facts = cleaned_facts(facts, self.ports.redaction.as_ref())?;
+        let command = Command::Observe { facts };
         let actor = Actor { channel: Channel::Github, name: "sync".to_owned() };
         let run = self.run(id)?;
         let before = run.state;
         if dry_run {
             let ctx = Ctx { now: self.ports.clock.now(), actor };
-            let decision = decide(Some(&run), command, &ctx)
+            let decision = decide(Some(&run), &command, &ctx)
                 .map_err(|rejection| super::execute::refused(id, Some(&run), rejection))?;
             let names = decision.events.iter().map(crate::domain::event::Event::name).collect();
             return Ok((before, run, names));
         }
-        let executed = self.execute(id, command, &By::actor(actor))?;
+        let executed = self.execute(id, &command, &By::actor(actor))?;
         let names = executed.events.iter().map(|recorded| recorded.event.name()).collect();
         Ok((before, executed.run, names))
     }

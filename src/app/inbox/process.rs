@@ -6,6 +6,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::{GITHUB, Incoming, Kept, Received, ToldRun};
+use crate::app::clean::cleaned_facts;
 use crate::app::execute::{fold_in, with_states};
 use crate::app::{App, AppError};
 use crate::crash_point;
@@ -228,13 +229,11 @@ impl App {
         let now = self.ports.clock.now();
         let actor = Actor { channel: Channel::Github, name: "webhook".to_owned() };
         let ctx = Ctx { now: now.clone(), actor: actor.clone() };
-        let decision = decide(Some(&run), &Command::Observe { facts: facts.to_vec() }, &ctx)
+        let facts = cleaned_facts(facts, self.ports.redaction.as_ref())?;
+        let decision = decide(Some(&run), &Command::Observe { facts }, &ctx)
             .map_err(|rejection| crate::app::execute::refused(id, Some(&run), rejection))?;
-        let events = decision
-            .events
-            .into_iter()
-            .map(|event| crate::app::clean::cleaned(event, self.ports.redaction.as_ref()))
-            .collect::<Result<Vec<_>, _>>()?;
+        // Made of facts that were looked at a moment ago, and of what the log has.
+        let events = decision.events;
         if events.is_empty() {
             return Ok(Some(Part { run, append: None }));
         }

@@ -9,9 +9,9 @@ use agentpr::domain::actor::Actor;
 use agentpr::domain::command::Command;
 use agentpr::domain::event::DiscoveryStarted;
 use agentpr::domain::forge::delivery::{Address, DeliveryOrigin, DeliveryStatus};
-use agentpr::domain::forge::fact::{ForgeFact, PullState};
+use agentpr::domain::forge::fact::{CommentFact, CommentKind, ForgeFact, PullState};
 use agentpr::domain::gate::Gate;
-use agentpr::domain::id::{Digest, PrNumber, RunId};
+use agentpr::domain::id::{Digest, PrNumber, RunId, Version};
 use agentpr::domain::state::State;
 use agentpr::ports::inbox::{DeliveryRow, Inbox};
 use agentpr::ports::store::{Append, EventStore};
@@ -169,4 +169,36 @@ async fn somebody_elses_pull_request_takes_no_approval_back() {
     assert!(matches!(scene.app.run(&run).unwrap().gate, Gate::Approved { .. }));
     let opened = scene.app.complete_approved(&run, &scene.stop).await.unwrap();
     assert_eq!(opened.state, State::CiWait);
+}
+
+#[tokio::test]
+async fn f55_a_comment_with_a_secret_in_it_is_news_only_once() {
+    let (scene, run, _) = Scene::with_pr("r1").await;
+    let secret = "ghp_x7Qm2Zt9Lk4Vb8Nc1Ra6Ws3Ye5Ud0PfGhJiK";
+    let mut told = comment(1);
+    told["comment"]["body"] = json!(format!("use {secret} for it"));
+    scene.kept(&delivery(1, "issue_comment", &told));
+    let before = scene.names(&run).len();
+    let events = scene.store.events_of(&run, Version(0)).unwrap();
+    let text = events.iter().map(|recorded| recorded.event.body().unwrap()).collect::<String>();
+    assert!(text.contains("use *** for it") && !text.contains(secret));
+    let fact = ForgeFact::Comment(CommentFact {
+        kind: CommentKind::Issue,
+        id: 10,
+        author: "grace".to_owned(),
+        association: String::new(),
+        path: None,
+        line: None,
+        body: format!("or {secret}"),
+        at: scene.app.now().wall,
+        deleted: false,
+    });
+    scene.sync(std::slice::from_ref(&fact)).await;
+    for _ in 0..3 {
+        assert_eq!(scene.sync(std::slice::from_ref(&fact)).await, [""; 0]);
+    }
+    // Of somebody who sends it again under another name, a week later.
+    scene.world.pass(Duration::from_secs(8 * 24 * 3_600));
+    scene.kept(&delivery(2, "issue_comment", &told));
+    assert_eq!(scene.names(&run).len(), before + 1);
 }
