@@ -96,9 +96,9 @@ fn filled(template: &str, about: &str, has_evidence: bool) -> String {
         let Some(heading) = heading(line) else { continue };
         if !told && ABOUT.iter().any(|word| heading.contains(word)) {
             told = true;
-            filled.push_str("\n");
+            filled.push('\n');
             filled.push_str(about);
-            filled.push_str("\n");
+            filled.push('\n');
         } else if !tried && TRIED.iter().any(|word| heading.contains(word)) {
             tried = true;
             filled.push_str("\nThe commands at the end of this text were run on exactly this commit.\n");
