@@ -84,14 +84,17 @@ impl App {
         Ok(digests.into_iter().find(|(of, _)| *of == seq).map(|(_, digest)| digest))
     }
 
-    /// The pull request of a run as the forge shows it, as JSON text.
+    /// The pull request of a run as a forge of this machine shows it, as JSON text. One elsewhere is not asked: to look at a run takes no
+    /// network, and what is known of it is in the log.
     ///
     /// # Errors
     /// The forge's.
     pub async fn pr_document(&self, run: &Run) -> Result<Option<String>, AppError> {
         match &run.pr {
-            Some(pr) => Ok(self.ports.forge.pr_document(&run.spec, pr.number).await?),
-            None => Ok(None),
+            Some(pr) if pr.url.as_deref().is_some_and(|url| url.starts_with("file://")) => {
+                Ok(self.ports.forge.pr_document(&run.spec, pr.number).await?)
+            }
+            Some(_) | None => Ok(None),
         }
     }
 

@@ -34,7 +34,7 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     Ok(Exit::Ok)
 }
 
-/// Shows a run as it is now, with its pull request as the forge shows it.
+/// Shows a run as it is now, with its pull request as a forge of this machine shows it.
 pub(super) fn show(session: &Session<'_>, app: &App, run: &RunId) -> Result<(), CliError> {
     let detail = app.detail(run)?;
     let document = match detail.run.pr {

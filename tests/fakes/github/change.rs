@@ -43,6 +43,10 @@ impl World {
             return Err(Reply::invalid(&errors));
         }
         let base = self.repositories.get(&id).ok_or_else(Reply::not_found)?;
+        let is_persons = self.users.get(&base.owner.to_lowercase()).is_none_or(|owner| owner.kind == "User");
+        if wanted.is_draft && base.is_private && is_persons {
+            return Err(custom("Draft pull requests are not supported in this repository."));
+        }
         let (owner, branch) = wanted.head.split_once(':').unwrap_or((base.owner.as_str(), wanted.head));
         let root = self.root(id);
         let of_owner =

@@ -122,6 +122,10 @@ impl GitHubForge {
                 "`{}` has no branch `{}` to open a pull request to",
                 base.name, binding.base_branch
             ))),
+            Objection::Draft => Err(ForgeError::Refused(format!(
+                "`{}` takes no drafts: ask again with `--ready`, or set `draft = false` in the table `github`",
+                base.name
+            ))),
             Objection::NoCommits | Objection::ForkCollaboration | Objection::Other => {
                 Err(ForgeError::Refused(said(body)))
             }

@@ -20,6 +20,8 @@ pub(super) enum Objection {
     Base,
     /// We may not let maintainers push to the head.
     ForkCollaboration,
+    /// It takes no drafts there: private repositories have them on paid plans only.
+    Draft,
     /// Something else.
     Other,
 }
@@ -33,6 +35,7 @@ pub(super) fn objection(body: &Value) -> Objection {
         let found = match (word(error, "field").as_str(), word(error, "code").as_str()) {
             _ if message.starts_with("a pull request already exists") => Objection::AlreadyThere,
             _ if message.starts_with("no commits between") => Objection::NoCommits,
+            _ if message.starts_with("draft pull requests are not supported") => Objection::Draft,
             _ if message.contains("fork collab") => Objection::ForkCollaboration,
             ("fork_collab", _) => Objection::ForkCollaboration,
             ("head", "invalid") => Objection::Head,

@@ -149,8 +149,12 @@ impl Stage {
     }
 
     pub(crate) async fn work_with(&self, file: &str, text: &str) -> Work {
+        self.work_in(REPO, file, text).await
+    }
+
+    pub(crate) async fn work_in(&self, repository: &str, file: &str, text: &str) -> Work {
         let workspace = self.workspace_of(&self.client());
-        let (run, spec) = run_of(REPO);
+        let (run, spec) = run_of(repository);
         let prepared = workspace.prepare(&run, &spec).await.unwrap();
         put(&workspace.path(&spec.repo, &run).join(file), text);
         let change = workspace.capture(&order(&run, &spec, &prepared)).await.unwrap().unwrap();

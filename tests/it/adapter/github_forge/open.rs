@@ -226,3 +226,20 @@ async fn a_limit_says_when_to_come_again_and_nothing_is_asked_before() {
     work.open(&stage, &Wish::default()).await.unwrap();
     assert_eq!(stage.github.state()["early"], Value::from(0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_drafts_are_not_to_be_had_it_is_said_how_to_go_on() {
+    let stage = Stage::new();
+    let private = json!({"owner": ME, "name": "secret", "private": true, "files": {"a": "1\n"}});
+    let made = stage.github.admin("repos", &private);
+    let work = stage.work_in(&format!("{ME}/secret"), "a", "2\n").await;
+    let binding = work.binding(&work.change, made["id"].as_u64());
+    let approve = |wish: &Wish<'_>| approval(&work.run, &work.spec, &binding, wish);
+    let draft = approve(&Wish { draft: true, ..Wish::default() });
+    let forge = stage.forge();
+    forge.push(&work.spec, &draft.push_permit(), None).await.unwrap();
+    let refused = forge.open_pr(&work.spec, &draft).await.unwrap_err();
+    assert!(matches!(&refused, ForgeError::Refused(why) if why.contains("`--ready`")), "{refused}");
+    let ready = approve(&Wish { id: "req-2", ..Wish::default() });
+    assert!(!forge.open_pr(&work.spec, &ready).await.unwrap().found);
+}

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::stage::{Hears, REPO, Stage};
+use crate::harness::sandbox::finish;
 
 #[test]
 fn who_confirms_into_a_limit_hears_that_it_goes_on_by_itself() {
@@ -22,4 +23,12 @@ fn who_confirms_into_a_limit_hears_that_it_goes_on_by_itself() {
     assert!(answer.stderr.contains("run-manager-loop"), "{}", answer.stderr);
     assert!(stage.github.pulls(REPO).is_empty());
     stage.until("the pull request is open", |stage| stage.github.pulls(REPO).len() == 1);
+    stage.reaches("CI_WAIT", "pr_linked");
+    // Nobody listens there: who only looks does not notice.
+    for look in [&["show", "r1"][..], &["list"], &["why", "r1"], &["events", "r1"]] {
+        let mut command = stage.command(look);
+        command.env("AGENTPR_GITHUB_API_URL", "http://127.0.0.1:1/api/v3");
+        let answer = finish(command.spawn().unwrap()).ok();
+        assert_eq!(answer.stderr, "", "{look:?}");
+    }
 }
