@@ -216,7 +216,7 @@ impl App {
                 self.known.keep(run);
             }
             if trouble.is_some() {
-                return Ok(self.put_off_as(row));
+                return Ok(self.put_off_as(&row));
             }
             return Ok(Received::Kept(Kept { status, detail: String::new(), told }));
         }
@@ -299,7 +299,7 @@ impl App {
     fn put_off(&self, attempt: &Try<'_>, err: &AppError) -> Received {
         let row = self.failed_row(attempt, err, std::iter::empty());
         match self.ports.inbox.take(&row, &[]) {
-            Ok(Taken::Recorded(_)) => self.put_off_as(row),
+            Ok(Taken::Recorded(_)) => self.put_off_as(&row),
             Ok(Taken::Duplicate) => Received::Duplicate,
             Ok(Taken::OtherBody) => Received::OtherBody,
             Err(err) => Received::Unavailable(err.to_string()),
@@ -324,20 +324,20 @@ impl App {
     }
 
     /// The answer to a delivery that is kept as failed. A person is told of one that is not tried any more.
-    fn put_off_as(&self, row: DeliveryRow) -> Received {
+    fn put_off_as(&self, row: &DeliveryRow) -> Received {
         let DeliveryRow { id, status, detail: why, tries, .. } = row;
         tracing::error!(delivery = %id, tries, error = %why, "a delivery could not be processed");
-        if status == DeliveryStatus::Dead {
+        if *status == DeliveryStatus::Dead {
             let detail = format!(
                 "delivery {id} could not be processed {tries} times; mend what it says, then `agentpr webhook replay {id}`: {why}"
             );
             let at = self.ports.clock.now().wall;
-            let incident = Incident { at, kind: "given_up".to_owned(), delivery: id, detail };
+            let incident = Incident { at, kind: "given_up".to_owned(), delivery: id.clone(), detail };
             if let Err(err) = self.ports.inbox.note_incident(&incident) {
                 tracing::error!(error = %err, "that a delivery was given up could not be noted");
             }
         }
-        Received::Failed(why)
+        Received::Failed(why.clone())
     }
 }
 

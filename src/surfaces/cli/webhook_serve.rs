@@ -196,7 +196,7 @@ async fn care(app: &Arc<App>, keep: Duration, is_unsigned: bool, stop: &Cancella
             () = stop.cancelled() => return,
             _ = beat.tick() => {}
         }
-        if is_unsigned && count > 0 && count % WARN_EVERY == 0 {
+        if is_unsigned && count > 0 && count.is_multiple_of(WARN_EVERY) {
             tracing::warn!(
                 "deliveries are taken without signatures: every program of this machine can make them up"
             );
@@ -223,8 +223,8 @@ fn care_once(app: &App, keep: Duration, count: u64) -> Result<(), AppError> {
             tracing::info!(tried = retried.tried, settled = retried.settled, "deliveries were tried again");
         }
     });
-    let applied = if count % WAITING_EVERY == 0 { app.apply_waiting().map(drop) } else { Ok(()) };
-    let forgotten = if count % FORGET_EVERY == 0 {
+    let applied = if count.is_multiple_of(WAITING_EVERY) { app.apply_waiting().map(drop) } else { Ok(()) };
+    let forgotten = if count.is_multiple_of(FORGET_EVERY) {
         app.forget_deliveries(crate::app::inbox::GITHUB, keep).map(|gone| {
             if gone > 0 {
                 tracing::info!(gone, "old deliveries were forgotten");

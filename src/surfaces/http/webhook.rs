@@ -101,7 +101,9 @@ struct Delivery {
 
 /// Everything that is looked at before anything is believed.
 async fn admit(door: &Door, headers: &HeaderMap, body: Body) -> Result<Delivery, Response> {
-    content_type(headers)?;
+    if let Some(refusal) = other_content(headers) {
+        return Err(refusal);
+    }
     let cap = door.settings.max_body_bytes;
     let announced =
         one(headers, CONTENT_LENGTH.as_str()).and_then(|length| text(length)?.parse::<u64>().ok());
@@ -145,13 +147,12 @@ async fn received(door: Arc<Door>, delivery: Delivery) -> Response {
     answer::received(&id, &event, received)
 }
 
-fn content_type(headers: &HeaderMap) -> Result<(), Response> {
+/// The refusal of what says that it is no JSON.
+fn other_content(headers: &HeaderMap) -> Option<Response> {
     let given = one(headers, CONTENT_TYPE.as_str()).and_then(text).unwrap_or_default();
     let kind = given.split(';').next().unwrap_or_default().trim();
-    if kind.eq_ignore_ascii_case("application/json") {
-        return Ok(());
-    }
-    Err(answer::not_json(kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")))
+    let is_form = kind.eq_ignore_ascii_case("application/x-www-form-urlencoded");
+    (!kind.eq_ignore_ascii_case("application/json")).then(|| answer::not_json(is_form))
 }
 
 /// The value of a header that is there once; one that is there twice says nothing.
