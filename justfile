@@ -40,6 +40,11 @@ ci:
 demo:
     cargo run --release -- demo
 
+# The same at a GitHub of its own on loopback
+demo-github:
+    cargo build --release
+    target/release/agentpr demo --forge fake-github
+
 # Check licences, sources and advisories of the crates (needs cargo-deny)
 deny:
     cargo deny check

@@ -13,7 +13,6 @@
 #[expect(dead_code, reason = "the tests use the rest")]
 mod deliveries;
 #[path = "../examples/fill.rs"]
-#[expect(dead_code, reason = "the bench of the command line uses the rest")]
 mod fill;
 #[path = "../tests/it/store/life.rs"]
 mod life;

@@ -23,6 +23,7 @@ use crate::adapters::git::place::{GitHubPlace, GitHubUse};
 use crate::adapters::git::program::Git;
 use crate::adapters::git::remote::Remotes;
 use crate::adapters::local::GitLocalRepos;
+use crate::adapters::local::fake_forge::{FakeForgeSettings, FakeGitHub};
 use crate::adapters::probe::{ProbeSettings, SystemProbe};
 use crate::adapters::process::environment::ChildEnvironment;
 use crate::adapters::process::group::Supervisor;
@@ -39,7 +40,7 @@ use crate::adapters::worker::{WorkerSettings, Workers};
 use crate::adapters::workspace::{CHANGE_CAP, GitWorkspace, WorkspaceSettings};
 use crate::app::prompt::Prompts;
 use crate::app::verify::Verifier;
-use crate::app::{App, AppError, Masking, OperatorNotifier, Ports, Settings};
+use crate::app::{App, AppError, FakeForge, KnownGitHub, Masking, OperatorNotifier, Ports, Settings};
 use crate::config::{
     AgentSettings, Config, Environment, ForgeChoice, ForkChoice, GitHubSettings, Origin, Secret, templates_in,
 };
@@ -146,6 +147,7 @@ impl Wire for Wiring {
             agent: config.agent.value.clone(),
             workspace_root,
             trailers: config.github.trailers.clone(),
+            github: known_github(&config.github),
             roles: config.roles.clone(),
             budgets: config.budgets,
             prompts: prompts(config)?,
@@ -166,6 +168,17 @@ impl Wire for Wiring {
         let artifacts = Arc::new(ArtifactStore::new(data_dir.join("artifacts"), redactor));
         let environment = ChildEnvironment::new(data_dir, &config.parent_env, overrides(config)?);
         Ok(Arc::new(CheckRunner::new(environment, control, artifacts, supervisor)))
+    }
+
+    fn fake_forge(&self, config: &Config, dir: &Path) -> Result<Arc<dyn FakeForge>, AppError> {
+        let program = std::env::current_exe().ok();
+        let settings = FakeForgeSettings {
+            beside: program.and_then(|program| Some(program.parent()?.to_owned())),
+            search_path: config.search_path.to_string_lossy().into_owned(),
+            git: Git::new(&config.parent_env),
+            dir: dir.to_owned(),
+        };
+        Ok(Arc::new(FakeGitHub::start(settings)?))
     }
 }
 
@@ -263,6 +276,13 @@ fn forges(
     };
     let forge = GitHubForge::new(github.client, settings, control.clone(), clock);
     (Arc::new(RoutedForge::new(remotes, local, forge.clone())), Arc::new(forge))
+}
+
+/// What is known of GitHub without asking it.
+fn known_github(settings: &GitHubSettings) -> KnownGitHub {
+    let app = settings.app.as_ref().map(|app| format!("the key of App {}", app.id));
+    let login = app.or_else(|| settings.token.as_ref().map(|token| token.from.clone()));
+    KnownGitHub { login, web_url: settings.web_url.clone(), api_url: settings.api_url.clone() }
 }
 
 /// The programs of agents that the operator named.

@@ -76,6 +76,9 @@ pub(super) fn cleaned(event: Event, redaction: &dyn Redaction) -> Result<Event, 
     }
     let internal = |err: &dyn std::fmt::Display| AppError::Internal(err.to_string());
     let body = event.body().map_err(|err| internal(&err))?;
+    if is_plain_fact(&event) && !body.contains('\\') && redaction.masked(&body) == body {
+        return Ok(event);
+    }
     let mut value: Value = serde_json::from_str(&body).map_err(|err| internal(&err))?;
     if !mask(&mut value, redaction) {
         return Ok(event);
@@ -94,6 +97,13 @@ pub(super) fn cleaned_facts(
 ) -> Result<Vec<ForgeFact>, AppError> {
     let internal = |err: serde_json::Error| AppError::Internal(err.to_string());
     let clean = |fact: &ForgeFact| {
+        if matches!(fact, ForgeFact::Check(_) | ForgeFact::Pull(_) | ForgeFact::Head(_)) {
+            // As for events of them.
+            let body = serde_json::to_string(fact).map_err(internal)?;
+            if !body.contains('\\') && redaction.masked(&body) == body {
+                return Ok(fact.clone());
+            }
+        }
         let mut value = serde_json::to_value(fact).map_err(internal)?;
         if !mask(&mut value, redaction) {
             return Ok(fact.clone());
@@ -101,6 +111,16 @@ pub(super) fn cleaned_facts(
         serde_json::from_value(value).map_err(internal)
     };
     facts.iter().map(clean).collect()
+}
+
+/// Facts of the forge that come by the thousand and have no long text: one look at the whole is enough where nothing in it is
+/// written with an escape, and it costs a tenth of a look at each part.
+fn is_plain_fact(event: &Event) -> bool {
+    match event {
+        Event::CheckRecorded(body) => body.check.is_some(),
+        Event::ChecksPassed(_) | Event::ChecksPending(_) | Event::PullChanged(_) | Event::HeadSeen(_) => true,
+        _ => false,
+    }
 }
 
 /// Masks every text in a document, and says whether there was one to mask.

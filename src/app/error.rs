@@ -7,6 +7,7 @@ use crate::domain::run::Unfoldable;
 use crate::domain::state::State;
 use crate::ports::artifact::ArtifactError;
 use crate::ports::check::ChecksError;
+use crate::ports::fake_forge::FakeForgeError;
 use crate::ports::forge::ForgeError;
 use crate::ports::random::NoRandom;
 use crate::ports::store::StoreError;
@@ -78,6 +79,9 @@ pub enum AppError {
     /// The forge.
     #[error(transparent)]
     Forge(#[from] ForgeError),
+    /// The fake forge of the demo.
+    #[error(transparent)]
+    FakeForge(#[from] FakeForgeError),
     /// The worker.
     #[error(transparent)]
     Worker(#[from] WorkerError),

@@ -155,6 +155,10 @@ impl App {
         if title.trim().is_empty() || title.contains(['\n', '\r', '\0']) {
             return Err(AppError::Invalid("a pull request needs a title of one line".to_owned()));
         }
+        if title.chars().count() > pr_text::TITLE_CAP {
+            let why = format!("a title has {} characters at most: make it shorter", pr_text::TITLE_CAP);
+            return Err(AppError::Invalid(why));
+        }
         self.refuse_secret("body of the pull request", text.body.as_deref().unwrap_or_default())?;
         let template = if text.body.is_some() { None } else { self.template(run).await };
         let body = pr_text::body(run, text.body.as_deref(), template.as_deref());

@@ -61,6 +61,7 @@ use crate::ports::worker::Worker;
 use crate::ports::workspace::Workspace;
 
 pub use crate::ports::check::ChecksError;
+pub use crate::ports::fake_forge::{CiCheck, FakeForge, FakeForgeError, FakePlace, FakePull};
 pub use crate::ports::forge::ForgeError;
 pub use crate::ports::ledger::UsageQuery;
 pub use crate::ports::notifier::Notifier as OperatorNotifier;
@@ -131,6 +132,19 @@ pub struct Settings {
     pub trailers: Vec<String>,
     /// Where workspaces are made.
     pub workspace_root: PathBuf,
+    /// The GitHub that is used.
+    pub github: KnownGitHub,
+}
+
+/// What the settings say of GitHub, for who looks whether it is there.
+#[derive(Debug, Clone)]
+pub struct KnownGitHub {
+    /// Where the login comes from, such as `GH_TOKEN`; `None` asks `gh`.
+    pub login: Option<String>,
+    /// The address of its pages.
+    pub web_url: String,
+    /// The address of its API.
+    pub api_url: String,
 }
 
 impl App {

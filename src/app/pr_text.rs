@@ -28,8 +28,14 @@ pub(crate) const TEMPLATES: [&str; 6] = [
 /// Bytes of a template that are read; a longer one is left aside.
 pub(crate) const TEMPLATE_CAP: u64 = 32 * 1024;
 
-/// GitHub takes 65,536 characters; the marker and what a person adds later need room.
+/// Characters of a title that GitHub takes.
+pub(crate) const TITLE_CAP: usize = 256;
+
+/// GitHub takes 65,536 characters; the marker and what a person adds later need room. In bytes, of which there are never fewer.
 const BODY_CAP: usize = 60_000;
+
+/// Bytes of rows of evidence; what goes beyond is counted. The text above must have room too.
+const ROWS_CAP: usize = 20_000;
 
 /// Headings under which a template wants to know what was done.
 const ABOUT: [&str; 7] = ["description", "summary", "what", "changes", "overview", "purpose", "motivation"];
@@ -45,12 +51,21 @@ pub(crate) fn body(run: &Run, given: Option<&str>, template: Option<&str>) -> St
         (None, Some(template)) => filled(template, &about(run), evidence.is_some()),
         (None, None) => about(run),
     };
-    let mut text = cut(text.trim_end());
-    if let Some(evidence) = evidence.filter(|_| !text.contains(EVIDENCE)) {
-        text.push_str("\n\n");
-        text.push_str(&evidence);
+    let evidence = evidence.map_or_else(String::new, |evidence| format!("\n\n{evidence}"));
+    let text = cut(without_marks(&text).trim_end(), BODY_CAP.saturating_sub(evidence.len()));
+    text + &evidence
+}
+
+/// A text without what only the engine writes: a section of evidence, which is another body's or nobody's, and the beginnings of its
+/// marks, so that nothing in a task, a template or a body can be taken for evidence or for the line a pull request is found by.
+fn without_marks(text: &str) -> String {
+    let mut text = text.to_owned();
+    while let Some(begin) = text.find(EVIDENCE) {
+        let end = text.get(begin..).and_then(|rest| rest.find(EVIDENCE_END));
+        let Some(end) = end else { break };
+        text.replace_range(begin..begin + end + EVIDENCE_END.len(), "");
     }
-    text
+    text.replace("<!-- agentpr", "<!-- not agentpr").replace("<!-- /agentpr", "<!-- not /agentpr")
 }
 
 /// What was asked for.
@@ -59,11 +74,11 @@ fn about(run: &Run) -> String {
     if task.is_empty() { run.spec.pr_title() } else { task.to_owned() }
 }
 
-fn cut(text: &str) -> String {
-    if text.len() <= BODY_CAP {
+fn cut(text: &str, cap: usize) -> String {
+    if text.len() <= cap {
         return text.to_owned();
     }
-    let mut end = BODY_CAP;
+    let mut end = cap;
     while !text.is_char_boundary(end) {
         end -= 1;
     }
@@ -81,9 +96,9 @@ fn filled(template: &str, about: &str, has_evidence: bool) -> String {
         let Some(heading) = heading(line) else { continue };
         if !told && ABOUT.iter().any(|word| heading.contains(word)) {
             told = true;
-            filled.push_str("\n");
+            filled.push('\n');
             filled.push_str(about);
-            filled.push_str("\n");
+            filled.push('\n');
         } else if !tried && TRIED.iter().any(|word| heading.contains(word)) {
             tried = true;
             filled.push_str("\nThe commands at the end of this text were run on exactly this commit.\n");
@@ -110,7 +125,12 @@ fn evidence(run: &Run) -> Option<String> {
     }
     let mut text = format!("{EVIDENCE}\n### Checks run on {}\n\n", change.head_sha.short());
     text.push_str("| command | result | time | log (SHA-256) |\n|---|---|---|---|\n");
-    for result in &report.results {
+    for (index, result) in report.results.iter().enumerate() {
+        if text.len() > ROWS_CAP {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "| and {} more | | | |", report.results.len() - index);
+            break;
+        }
         text.push_str(&row(result));
     }
     text.push_str(&place(report));
@@ -145,9 +165,10 @@ fn place(report: &CheckReport) -> String {
     text
 }
 
-/// A command as code within a table: on one line, and with nothing that ends either.
+/// A command as code within a table: on one line, and with nothing that ends either, or the section around them.
 fn code_span(command: &str) -> String {
     let line: Cow<'_, str> = command.split_whitespace().collect::<Vec<_>>().join(" ").into();
+    let line = line.replace("<!--", "<! --");
     let shown: String = line.chars().take(200).map(|c| if c == '`' { '\'' } else { c }).collect();
     format!("`{}`", shown.replace('|', "\\|"))
 }

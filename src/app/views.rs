@@ -103,6 +103,21 @@ impl App {
         Ok(self.ports.forge.branch_head(&run.spec, &run.spec.head_branch).await?)
     }
 
+    /// What a run's newest change adds to what was pushed before; the whole change where nothing was. `true` when it was cut at `limit`
+    /// bytes.
+    ///
+    /// # Errors
+    /// [`AppError::Refused`] while there is no change.
+    pub async fn diff_since_push(&self, run_id: &RunId, limit: usize) -> Result<(Vec<u8>, bool), AppError> {
+        let run = self.run(run_id)?;
+        match (&run.pushed, &run.change) {
+            (Some(pushed), Some(change)) => {
+                Ok(self.ports.workspace.diff(&run.spec.repo, &pushed.sha, &change.head_sha, limit).await?)
+            }
+            _ => self.diff(run_id, limit).await,
+        }
+    }
+
     /// The diff of a run's newest change against its base; `true` when it was cut at `limit` bytes.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use super::ConfigError;
 use super::agents::check_address;
 use super::github_login::{FoundToken, GitHubApp};
 use super::layer::{Layers, Origin, Sourced};
+use super::secret::Hidden;
 
 /// GitHub's own address.
 const PUBLIC_API: &str = "https://api.github.com";
@@ -89,6 +90,29 @@ pub struct GitHubSettings {
 }
 
 impl GitHubSettings {
+    /// The settings of a server of this machine that nobody else uses, with nothing of the operator's: the token is the only login,
+    /// and writes follow each other at once.
+    pub fn of_loopback(api_url: &str, web_url: &str, token: &str) -> Self {
+        Self {
+            api_url: api_url.to_owned(),
+            web_url: web_url.to_owned(),
+            login: None,
+            fork: ForkChoice::Auto,
+            draft: true,
+            labels: Vec::new(),
+            trailers: Vec::new(),
+            maintainer_can_modify: true,
+            app: None,
+            token: Some(FoundToken {
+                value: Hidden::new(token.to_owned()),
+                from: "the server itself".to_owned(),
+            }),
+            write_gap: Duration::ZERO,
+            poll: Duration::from_secs(90),
+            rows: Vec::new(),
+        }
+    }
+
     /// The secrets among them, for what masks them.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         let token = self.token.iter().map(|token| token.value.reveal());

@@ -24,7 +24,7 @@ pub struct FoundToken {
 pub struct GitHubApp {
     /// Its number.
     pub id: u64,
-    /// The installation that is used; `None` finds that of each repository.
+    /// The installation that is used; there is no forge on GitHub without it.
     pub installation: Option<u64>,
     /// Its private key as PEM.
     pub key: Hidden,

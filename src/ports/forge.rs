@@ -77,6 +77,11 @@ pub trait Forge: Send + Sync {
     /// Whether a pull request of the run is opened as a draft when nobody says.
     fn drafts(&self, spec: &RunSpec) -> bool;
 
+    /// Whether the run waits when the forge cannot be reached, as for a service that is down now and then, instead of failing.
+    fn is_waited_for(&self, _spec: &RunSpec) -> bool {
+        false
+    }
+
     /// Who we are there, what we may do with a run's repository, and how much may still be asked; `None` where nobody is asked who
     /// they are.
     ///
@@ -158,8 +163,10 @@ pub struct OpenedPr {
 /// Why the forge did not do it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ForgeError {
-    /// No such repository.
-    #[error("there is no repository at `{0}`")]
+    /// No such repository, as far as whoever asks may see: forges do not tell the two apart.
+    #[error(
+        "there is no repository at `{0}`, or whoever asks may not see it: look at its name, and at what the login may do"
+    )]
     NotFound(String),
     /// It takes nothing for now, or is left alone for now after it failed too often; a later try may be taken.
     #[error("the forge takes nothing for now: {why}")]

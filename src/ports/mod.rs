@@ -6,6 +6,7 @@ pub mod action;
 pub mod artifact;
 pub mod check;
 pub mod clock;
+pub mod fake_forge;
 pub mod forge;
 pub mod inbox;
 pub mod ledger;

@@ -14,3 +14,6 @@ mod harness;
 mod http;
 mod store;
 mod whole;
+
+// What the kill test and the bench share with these tests finds it at their roots too.
+use store::life;

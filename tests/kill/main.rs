@@ -13,6 +13,8 @@ mod deliveries;
 #[path = "../it/harness/git.rs"]
 #[expect(dead_code, reason = "the other test binary uses the rest")]
 mod git;
+#[path = "../it/store/life.rs"]
+mod life;
 #[path = "../it/harness/receiver.rs"]
 #[expect(dead_code, reason = "the other test binary uses the rest")]
 mod receiver;

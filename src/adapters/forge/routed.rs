@@ -93,6 +93,10 @@ impl Forge for RoutedForge {
         self.of(spec).is_ok_and(|forge| forge.drafts(spec))
     }
 
+    fn is_waited_for(&self, spec: &RunSpec) -> bool {
+        self.of(spec).is_ok_and(|forge| forge.is_waited_for(spec))
+    }
+
     async fn access(&self, spec: Option<&RunSpec>) -> Result<Option<Access>, ForgeError> {
         match spec {
             Some(spec) => self.of(spec)?.access(Some(spec)).await,

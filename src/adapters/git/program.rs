@@ -56,6 +56,9 @@ const FIXED: [(&str, &str); 9] = [
     ("LC_ALL", "C"),
 ];
 
+/// The home of a command that has a credential handed to it.
+const NO_HOME: &str = "/nonexistent";
+
 /// What is allowed instead for a remote of this machine that speaks without encryption.
 const WITH_PLAIN_HTTP: &str = "file:http:https:ssh";
 
@@ -290,6 +293,10 @@ impl GitCall<'_> {
         let mut env = self.git.env.clone();
         if self.remote.as_ref().is_some_and(Remote::is_plain_http) {
             env.insert("GIT_ALLOW_PROTOCOL".to_owned(), WITH_PLAIN_HTTP.to_owned());
+        }
+        if self.credential.is_some() {
+            // git takes a login of the operator's own from `~/.netrc` without asking for the one that is to be used.
+            env.insert("HOME".to_owned(), NO_HOME.to_owned());
         }
         let mut desk = match self.desk(&mut env) {
             Ok(desk) => desk,

@@ -1,5 +1,7 @@
-//! Repositories on this machine that a person, or the demo, hands to a run.
+//! Repositories on this machine that a person, or the demo, hands to a run; and the fake GitHub of the demo.
 
+mod continuous;
+pub mod fake_forge;
 mod look;
 mod sample;
 mod scratch;

@@ -33,22 +33,56 @@ const TEST: &str = "#!/bin/sh\n\
     expect 'Hello  brave   world' hello-brave-world\n\
     exit $failed\n";
 
+const CHANGELOG: &str = "# Changelog\n\n## Unreleased\n\n## 0.1.0\n\n- Prints a title as a slug.\n";
+
+/// What the maintainers run on every pull request, by its name: not in the repository, so nobody knows of it before it speaks.
+pub(super) const CI: [(&str, &str); 2] = [
+    ("ci / tests", CHECK),
+    (
+        "ci / changelog",
+        "if sed -n '/^## Unreleased$/,/^## 0/p' CHANGELOG.md | grep '^- '; then exit 0; fi\n\
+        echo 'FAIL: CHANGELOG.md does not tell what this pull request changes.'\n\
+        echo 'Add a line that begins with \"- \" to CHANGELOG.md, below \"## Unreleased\".'\n\
+        exit 1\n",
+    ),
+];
+
 const README: &str = "# slug\n\nPrints a title as a slug. `sh tests/run.sh` tests it.\n";
 
-/// What stands in for an agent: it reads its prompt and edits a file, as an agent would.
-const AGENT: &str = "#!/bin/sh\n\
-    # The demo's scripted agent. It is given the prompt on standard input and works in its own clone of the repository.\n\
-    set -eu\n\
-    prompt=$(cat)\n\
-    case \"$prompt\" in\n\
-    \x20   *slug.sh*) ;;\n\
-    \x20   *) echo 'agent: this is not the task I know' >&2; exit 1 ;;\n\
-    esac\n\
-    echo 'agent: reading slug.sh and tests/run.sh'\n\
-    echo \"agent: tr turns each space into a hyphen; tr -s squeezes a row of them into one\"\n\
-    sed \"s/tr ' ' '-'/tr -s ' ' '-'/\" slug.sh > slug.sh.new\n\
-    mv slug.sh.new slug.sh\n\
-    echo 'agent: changed slug.sh'\n";
+/// What stands in for an agent: it reads its prompt and edits files, as an agent would. Sent on by the forge's checks, it does what
+/// they say, and learns from nothing else what that is.
+const AGENT: &str = r#"#!/bin/sh
+# The demo's scripted agent. It is given the prompt on standard input and works in its own clone of the repository.
+set -eu
+prompt=$(cat)
+case "$prompt" in
+    *slug.sh*) ;;
+    *) echo 'agent: this is not the task I know' >&2; exit 1 ;;
+esac
+if grep -q "tr ' ' '-'" slug.sh; then
+    echo 'agent: reading slug.sh and tests/run.sh'
+    echo 'agent: tr turns each space into a hyphen; tr -s squeezes a row of them into one'
+    sed "s/tr ' ' '-'/tr -s ' ' '-'/" slug.sh > slug.sh.new
+    mv slug.sh.new slug.sh
+    echo 'agent: changed slug.sh'
+fi
+wish=$(printf '%s\n' "$prompt" | sed -n 's/.*Add a line that begins with "\(.*\)" to \([A-Za-z.]*\), below "\(.*\)"\..*/\1|\2|\3/p' | head -n 1)
+if [ -n "$wish" ]; then
+    mark=${wish%%|*}
+    rest=${wish#*|}
+    file=${rest%%|*}
+    heading=${rest#*|}
+    echo "agent: a check of the pull request wants a line in $file below \"$heading\""
+    while IFS= read -r line; do
+        printf '%s\n' "$line"
+        if [ "$line" = "$heading" ]; then
+            printf '\n%s%s\n' "$mark" 'Slugs of titles with more than one space have single hyphens.'
+        fi
+    done < "$file" > "$file.new"
+    mv "$file.new" "$file"
+    echo "agent: changed $file"
+fi
+"#;
 
 /// Makes the sample below `dir`, with its bare remote at `remote`, and runs its test once.
 ///
@@ -63,7 +97,9 @@ pub(super) fn make(
     let failed =
         |err: &dyn std::fmt::Display| WorkspaceError::Failed(format!("the sample could not be made: {err}"));
     let tree = dir.join("sample");
-    for (name, text) in [("slug.sh", SOURCE), ("tests/run.sh", TEST), ("README.md", README)] {
+    let files =
+        [("slug.sh", SOURCE), ("tests/run.sh", TEST), ("README.md", README), ("CHANGELOG.md", CHANGELOG)];
+    for (name, text) in files {
         let file = tree.join(name);
         if let Some(parent) = file.parent() {
             std::fs::create_dir_all(parent).map_err(|err| failed(&err))?;

@@ -1,7 +1,7 @@
 //! Processes: the only place that starts programs.
 //!
 //! [`group`] runs an agent or a check with everything it starts, behind the wall that [`sandbox`] puts up, by way of the [`launch`]er,
-//! and ends all of it ([`members`]); [`short`] runs git; [`leftover`] ends what a killed engine left behind; [`environment`] and
+//! and ends all of it ([`members`]); [`short`] runs git; [`service`] a program that serves beside this one; [`leftover`] ends what a killed engine left behind; [`environment`] and
 //! [`overrides`] say what a child may know. What a program prints comes through [`sanitise`] and [`redact`] before it is kept
 //! ([`transcript`], [`output`]). What it may have put in the place of files and folders is handled by [`beneath`] and [`tree`]. Nothing here decides what an ending means.
 
@@ -21,6 +21,7 @@ pub mod overrides;
 pub mod redact;
 pub mod sandbox;
 pub mod sanitise;
+pub mod service;
 pub mod shield;
 pub mod short;
 pub mod signs;

@@ -123,10 +123,12 @@ pub fn access(access: &Access) -> Vec<Finding> {
     findings
 }
 
-/// What it means that a forge does not say what a login is good for.
-pub fn no_access(err: &ForgeError) -> Finding {
+/// What it means that a forge does not say what a login is good for; `login` is where it comes from, unless that is `gh`.
+pub fn no_access(err: &ForgeError, login: Option<&str>) -> Finding {
     let (transient, mend) = match err {
         ForgeError::Limited { .. } | ForgeError::Unavailable(_) => (true, "agentpr doctor"),
+        // A token of the settings is taken before any that `gh` has.
+        _ if login.is_some() => (false, "agentpr config show"),
         _ => (false, "gh auth login"),
     };
     let severity = if transient { Severity::Warning } else { Severity::Error };

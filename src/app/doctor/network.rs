@@ -11,12 +11,6 @@ use crate::domain::state::State;
 use crate::ports::forge::ForgeError;
 use crate::ports::store::RunQuery;
 
-/// The forge whose login `gh` keeps.
-const GITHUB: &str = "github.com";
-
-/// Variables that hold a login at GitHub.
-const TOKENS: [&str; 2] = ["GH_TOKEN", "GITHUB_TOKEN"];
-
 /// Runs whose remotes are asked: the newest, so that a long history costs nothing.
 const RUNS: usize = 50;
 
@@ -31,7 +25,7 @@ impl Look<'_> {
     pub(super) fn login_of(&mut self, run: Option<&RunId>) {
         let run = run.and_then(|run| self.app.find(run).ok().flatten());
         let remote = run.and_then(|run| run.spec.remote);
-        if remote.is_none_or(|remote| !is_github(&remote)) || self.token().is_some() {
+        if remote.is_none_or(|remote| !self.is_github(&remote)) || self.login().is_some() {
             return;
         }
         self.program("gh");
@@ -39,11 +33,12 @@ impl Look<'_> {
 
     /// The login, when GitHub is in use; asks `gh` when no token is set.
     pub(super) fn login_in_use(&mut self) {
-        if let Some(token) = self.token() {
-            self.report.add(Finding::good("gh.auth", format!("{token} is set")));
+        if let Some(login) = self.login() {
+            let set = format!("{login} is set");
+            self.report.add(Finding::good("gh.auth", set));
             return;
         }
-        if !self.remotes().iter().any(|remote| is_github(remote)) {
+        if !self.remotes().iter().any(|remote| self.is_github(remote)) {
             self.report.add(Finding::info("gh.auth", "not needed: no run has a remote at GitHub"));
             return;
         }
@@ -59,9 +54,11 @@ impl Look<'_> {
     /// Asks every host that is in use.
     pub(super) async fn network(&mut self, order: &DoctorOrder, limit: Duration) {
         let remotes = self.remotes();
-        let mut urls: Vec<String> = remotes.iter().filter_map(|remote| origin(remote)).collect();
-        if self.token().is_some() || remotes.iter().any(|remote| is_github(remote)) {
-            urls.extend([format!("https://{GITHUB}/"), format!("https://api.{GITHUB}/")]);
+        let elsewhere = remotes.iter().filter(|remote| !self.is_github(remote));
+        let mut urls: Vec<String> = elsewhere.filter_map(|remote| origin(remote)).collect();
+        if self.login().is_some() || remotes.iter().any(|remote| self.is_github(remote)) {
+            let github = &self.app.settings.github;
+            urls.extend([format!("{}/", github.web_url), format!("{}/", github.api_url)]);
         }
         if urls.is_empty() {
             self.report.note(
@@ -88,7 +85,7 @@ impl Look<'_> {
         for spec in specs.iter().take(REPOSITORIES) {
             asked |= self.access(Some(spec), limit).await;
         }
-        if !asked && self.token().is_some() {
+        if !asked && self.login().is_some() {
             self.access(None, limit).await;
         }
     }
@@ -106,7 +103,8 @@ impl Look<'_> {
                 true
             }
             Err(err) => {
-                self.report.add(judge::no_access(&err));
+                let finding = judge::no_access(&err, self.login());
+                self.report.add(finding);
                 true
             }
         }
@@ -151,8 +149,14 @@ impl Look<'_> {
         rows.iter().filter_map(|row| spec(&row.run)).collect()
     }
 
-    fn token(&self) -> Option<&'static str> {
-        TOKENS.into_iter().find(|name| self.app.ports.probe.is_set(name))
+    /// Where the login of GitHub comes from, unless that is `gh`.
+    fn login(&self) -> Option<&str> {
+        self.app.settings.github.login.as_deref()
+    }
+
+    fn is_github(&self, remote: &str) -> bool {
+        let known = host(&self.app.settings.github.web_url);
+        host(remote).is_some_and(|host| known.is_some_and(|known| host.eq_ignore_ascii_case(known)))
     }
 }
 
@@ -169,14 +173,10 @@ fn host(remote: &str) -> Option<&str> {
     (!host.is_empty()).then_some(host)
 }
 
-fn is_github(remote: &str) -> bool {
-    host(remote).is_some_and(|host| host.eq_ignore_ascii_case(GITHUB))
-}
-
 /// The address of a remote's host that can be asked, without credentials; ssh is not asked, because nothing short answers.
 fn origin(remote: &str) -> Option<String> {
     let (scheme, rest) = remote.split_once("://")?;
-    if !matches!(scheme, "http" | "https") || is_github(remote) {
+    if !matches!(scheme, "http" | "https") {
         return None;
     }
     let place = rest.split('/').next()?;

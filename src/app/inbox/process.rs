@@ -6,7 +6,7 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 
 use super::{GITHUB, Incoming, Kept, Received, ToldRun};
-use crate::app::clean::{cleaned, cleaned_facts};
+use crate::app::clean::cleaned_facts;
 use crate::app::execute::{fold_in, with_states};
 use crate::app::{App, AppError};
 use crate::crash_point;
@@ -232,11 +232,8 @@ impl App {
         let facts = cleaned_facts(facts, self.ports.redaction.as_ref())?;
         let decision = decide(Some(&run), &Command::Observe { facts }, &ctx)
             .map_err(|rejection| crate::app::execute::refused(id, Some(&run), rejection))?;
-        let events = decision
-            .events
-            .into_iter()
-            .map(|event| cleaned(event, self.ports.redaction.as_ref()))
-            .collect::<Result<Vec<_>, _>>()?;
+        // What follows from clean facts is clean.
+        let events = decision.events;
         if events.is_empty() {
             return Ok(Some(Part { run, append: None }));
         }
@@ -274,7 +271,7 @@ impl App {
         let why = "no run has this pull request yet".to_owned();
         let mut row = row_of(attempt, DeliveryStatus::Waiting, why, std::iter::empty());
         row.addresses = addresses;
-        self.keep_row(attempt, row)
+        self.keep_row(attempt, &row)
     }
 
     fn is_open(&self, run: Option<&RunId>) -> Result<bool, AppError> {
@@ -283,12 +280,12 @@ impl App {
     }
 
     fn keep(&self, attempt: &Try<'_>, status: DeliveryStatus, detail: &str) -> Result<Received, AppError> {
-        self.keep_row(attempt, row_of(attempt, status, detail.to_owned(), std::iter::empty()))
+        self.keep_row(attempt, &row_of(attempt, status, detail.to_owned(), std::iter::empty()))
     }
 
-    fn keep_row(&self, attempt: &Try<'_>, row: DeliveryRow) -> Result<Received, AppError> {
+    fn keep_row(&self, attempt: &Try<'_>, row: &DeliveryRow) -> Result<Received, AppError> {
         let (status, detail) = (row.status, row.detail.clone());
-        Ok(match self.ports.inbox.take(&row, &[])? {
+        Ok(match self.ports.inbox.take(row, &[])? {
             Taken::Recorded(_) => Received::Kept(Kept { status, detail, told: Vec::new() }),
             Taken::Duplicate => Received::Duplicate,
             Taken::OtherBody => self.other_body(attempt.incoming, attempt.now),

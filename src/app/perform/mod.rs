@@ -14,6 +14,8 @@ mod turn;
 /// The plan a phase of exploring may write.
 pub(crate) const PLAN_FILE: &str = "PLAN.md";
 
+use std::time::Duration;
+
 use self::admission::Admission;
 use super::execute::Executed;
 use super::gate::Issued;
@@ -34,6 +36,12 @@ use crate::domain::run::Run;
 use crate::domain::verdict::Grade;
 use crate::ports::forge::ForgeError;
 use crate::ports::workspace::{GuardOrder, Judged};
+
+/// How long a run waits at first for a forge that cannot be reached; each time in a row it is twice as long.
+const FIRST_WAIT: Duration = Duration::from_secs(15);
+
+/// Doublings after which the wait grows no more: a quarter of an hour, as for the breaker of the client.
+const LONGEST_DOUBLING: u32 = 6;
 
 /// One step that is due, or was ordered.
 #[derive(Debug, Clone)]
@@ -137,6 +145,27 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// What the forge does not take now is no failure, and neither is a forge that is down now and then: the step is due again later.
+    /// `None` for any other error, and for steps that are not about the forge.
+    fn parked(&self, err: &AppError, step: Step) -> Option<Done> {
+        let AppError::Forge(cause) = err else { return None };
+        let (until, reason) = match cause {
+            ForgeError::Limited { until, why } => (*until, why.clone()),
+            ForgeError::Unavailable(why) if self.app.ports.forge.is_waited_for(&self.run.spec) => {
+                let times = self.run.forge_parked.map_or(0, |(_, times)| times).min(LONGEST_DOUBLING);
+                (self.app.now().wall.plus(FIRST_WAIT * 2_u32.saturating_pow(times)), why.clone())
+            }
+            ForgeError::Unavailable(_)
+            | ForgeError::NotFound(_)
+            | ForgeError::Moved { .. }
+            | ForgeError::Denied(_)
+            | ForgeError::Refused(_) => return None,
+        };
+        let evidence = AttemptEvidence { message: err.to_string(), ..AttemptEvidence::default() };
+        let is_about_forge = matches!(step, Step::PrRequest | Step::Push | Step::PrCreate);
+        is_about_forge.then(|| Done::with(evidence, StepOutcome::Parked { until, reason }))
+    }
+
     /// Records what the guard found in this attempt.
     async fn note_own(&self, report: GuardReport) -> Result<(), AppError> {
         let found = (!report.is_clean()).then_some(Judged { attempt: self.attempt, report });
@@ -205,7 +234,7 @@ impl App {
                 ..
             }) if stopped => Done::with(evidence, StepOutcome::Stopped),
             Ok(done) => done,
-            Err(err) => parked(&err, order.step).unwrap_or_else(|| failed(&err)),
+            Err(err) => work.parked(&err, order.step).unwrap_or_else(|| failed(&err)),
         };
         crash_point::pass("before_outcome");
         let end =
@@ -249,15 +278,6 @@ impl App {
             tracing::warn!(run = %ended.run.id, error = %err, "the report of an attempt could not be written");
         }
     }
-}
-
-/// What the forge does not take now is no failure: the step is due again later. `None` for any other error, and for steps that are
-/// not about the forge.
-fn parked(err: &AppError, step: Step) -> Option<Done> {
-    let AppError::Forge(ForgeError::Limited { until, why }) = err else { return None };
-    let evidence = AttemptEvidence { message: err.to_string(), ..AttemptEvidence::default() };
-    let is_about_forge = matches!(step, Step::PrRequest | Step::Push | Step::PrCreate);
-    is_about_forge.then(|| Done::with(evidence, StepOutcome::Parked { until: *until, reason: why.clone() }))
 }
 
 /// A step that could not be done, as an outcome: in the log it has a reason code and a sentence.

@@ -154,7 +154,7 @@ fn test(session: &Session<'_>, name: &str, model: Option<&str>) -> Outcome {
     let place = if data_dir.is_dir() { builder.tempdir_in(data_dir) } else { builder.tempdir() };
     let place = place.map_err(|err| failed(&err))?;
     let dir = place.path().canonicalize().map_err(|err| failed(&err))?;
-    let moved = session.moved_to(&dir);
+    let moved = session.moved_to(&dir, None);
     let app = moved.open(Access::Create)?;
     let workspace = moved.config.workspace_root.value.join("trial");
     app.local().make_scratch(&workspace).map_err(AppError::from)?;

@@ -82,6 +82,9 @@ pub(super) fn confirm(
 
 /// Why a confirmed request has no pull request, with the exit code that says what to do.
 pub(super) fn not_completed(run: &Run) -> CliError {
+    if let (Gate::Approved { .. }, Some((until, _))) = (&run.gate, run.forge_parked) {
+        return CliError::forge_limited(run, until);
+    }
     let exit = match &run.gate {
         Gate::Cancelled { reason: CancelReason::Expired, .. } => Exit::Gate,
         Gate::Cancelled { reason: CancelReason::Stale | CancelReason::Superseded, .. } => Exit::Conflict,

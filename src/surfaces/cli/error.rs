@@ -77,6 +77,22 @@ impl CliError {
         }
     }
 
+    /// A pull request that was confirmed and that the forge does not take now: it is opened by itself, but not in this process.
+    pub(super) fn forge_limited(run: &Run, until: Timestamp) -> Self {
+        let (id, when) = (&run.id, words::when(until));
+        Self::Ended {
+            run: id.clone(),
+            state: run.state,
+            message: format!(
+                "the confirmation is recorded, and the forge takes nothing for now; it is tried again at {when}, unless the confirmation \
+                 expires before"
+            ),
+            code: "remote_limited".to_owned(),
+            hint: format!("`agentpr run-manager-loop --run-id {id}`, or a daemon, goes on with it then"),
+            exit: Exit::Later,
+        }
+    }
+
     /// A step that failed, in the words of the run's last error, or of its state when it has none.
     pub(super) fn step_failed(run: &Run, exit: Exit) -> Self {
         let (message, code) = match &run.last_error {

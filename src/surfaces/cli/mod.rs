@@ -62,13 +62,13 @@ mod why;
 mod words;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::app::verify::Verifier;
-use crate::app::{App, AppError, Masking, OperatorNotifier};
+use crate::app::{App, AppError, FakeForge, Masking, OperatorNotifier};
 use crate::config::{Config, Environment, Flags};
 use error::Outcome;
 use session::Session;
@@ -95,6 +95,12 @@ pub trait Wire {
     /// # Errors
     /// [`AppError::Invalid`] for settings that make no sense.
     fn verifier(&self, config: &Config) -> Result<Arc<dyn Verifier>, AppError>;
+
+    /// Starts the fake GitHub of the demo, with everything of its own below `dir`; it ends when the last of these is dropped.
+    ///
+    /// # Errors
+    /// [`AppError::FakeForge`] when the program is not there or does not start.
+    fn fake_forge(&self, config: &Config, dir: &Path) -> Result<Arc<dyn FakeForge>, AppError>;
 }
 
 /// What a command does with the store.

@@ -9,8 +9,8 @@ use super::ui::Ui;
 use super::{Access, Globals, Wire};
 use crate::app::doctor::Profile;
 use crate::app::verify::Verifier;
-use crate::app::{App, AppError, OperatorNotifier};
-use crate::config::{Config, Environment, Origin, Sourced};
+use crate::app::{App, AppError, FakeForge, FakePlace, OperatorNotifier};
+use crate::config::{Config, Environment, ForgeChoice, GitHubSettings, Origin, Sourced};
 use crate::domain::actor::Actor;
 use crate::domain::id::RunId;
 use crate::domain::run::Run;
@@ -51,9 +51,15 @@ impl<'a> Session<'a> {
         Ok(self.wire.open(&self.config, access, notifier)?)
     }
 
-    /// The same session with everything below `dir`, and no other setting of places.
-    pub(super) fn moved_to(&self, dir: &Path) -> Self {
+    /// The same session with everything below `dir`, no other setting of places, and the fake GitHub as its only forge, or the local
+    /// one where there is none.
+    pub(super) fn moved_to(&self, dir: &Path, fake: Option<&FakePlace>) -> Self {
         let mut config = self.config.clone();
+        if let Some(fake) = fake {
+            config.github = GitHubSettings::of_loopback(&fake.api_url, &fake.web_url, &fake.token);
+        }
+        let choice = if fake.is_some() { ForgeChoice::GitHub } else { ForgeChoice::Local };
+        config.forge = Sourced { value: choice, origin: Origin::Default };
         let at = |name: &str| Sourced { value: dir.join(name), origin: Origin::Default };
         config.data_dir = Sourced { value: dir.to_owned(), origin: Origin::Flag };
         config.db = at("agentpr.db");
@@ -67,6 +73,11 @@ impl<'a> Session<'a> {
             skip_doctor: self.skip_doctor,
             wire: self.wire,
         }
+    }
+
+    /// Starts the fake GitHub of the demo below `dir`.
+    pub(super) fn fake_forge(&self, dir: &Path) -> Result<Arc<dyn FakeForge>, CliError> {
+        Ok(self.wire.fake_forge(&self.config, dir)?)
     }
 
     /// What verifies directories and carries out logins.

@@ -1,7 +1,9 @@
 //! What the app's errors mean to a person: message, stable word, exit code, and what to do next.
 
 use super::exit::Exit;
-use crate::app::{AppError, ChecksError, ForgeError, StoreError, WorkerError, WorkspaceError};
+use crate::app::{
+    AppError, ChecksError, FakeForgeError, ForgeError, StoreError, WorkerError, WorkspaceError,
+};
 use crate::domain::decide::Rejection;
 use crate::domain::id::RunId;
 use crate::domain::state::State;
@@ -66,6 +68,9 @@ pub(super) fn app(err: &AppError) -> Told {
         AppError::Store(err) => store(err),
         AppError::Workspace(err) => workspace(err),
         AppError::Forge(err) => forge(err),
+        AppError::FakeForge(FakeForgeError::Missing(_)) => of("no_fake_forge", Exit::Usage)
+            .hint("build it with `cargo build --release --bin fake-github`; a plain `cargo build --release` or `cargo install --path .` builds it too"),
+        AppError::FakeForge(FakeForgeError::Failed(_)) => of("fake_forge", Exit::Failed).hint("try again; with --keep, its own words are in `fake-github.log`"),
         AppError::Worker(WorkerError::UnknownAgent { .. }) => {
             of("unknown_agent", Exit::Usage).hint("`agentpr agents` lists those known by name; any other program runs as --agent 'command:PROGRAM ARGS'")
         }

@@ -101,8 +101,9 @@ struct Delivery {
 
 /// Everything that is looked at before anything is believed.
 async fn admit(door: &Door, headers: &HeaderMap, body: Body) -> Result<Delivery, Response> {
-    if let Some(refusal) = other_content(headers) {
-        return Err(refusal);
+    let kind = media_type(headers);
+    if !kind.eq_ignore_ascii_case("application/json") {
+        return Err(answer::not_json(kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")));
     }
     let cap = door.settings.max_body_bytes;
     let announced =
@@ -147,12 +148,10 @@ async fn received(door: Arc<Door>, delivery: Delivery) -> Response {
     answer::received(&id, &event, received)
 }
 
-/// The refusal of what says that it is no JSON.
-fn other_content(headers: &HeaderMap) -> Option<Response> {
+/// What kind of body it says it is, without parameters such as its character set.
+fn media_type(headers: &HeaderMap) -> &str {
     let given = one(headers, CONTENT_TYPE.as_str()).and_then(text).unwrap_or_default();
-    let kind = given.split(';').next().unwrap_or_default().trim();
-    let is_form = kind.eq_ignore_ascii_case("application/x-www-form-urlencoded");
-    (!kind.eq_ignore_ascii_case("application/json")).then(|| answer::not_json(is_form))
+    given.split(';').next().unwrap_or_default().trim()
 }
 
 /// The value of a header that is there once; one that is there twice says nothing.

@@ -71,6 +71,8 @@ impl World {
             checks: Checks::default(),
             hooks: Vec::new(),
             created_ms: self.now(),
+            pushed_ms: self.now(),
+            updated_ms: self.now(),
             reads: 0,
         };
         self.moved.remove(&Repository::key(owner, name));
@@ -123,6 +125,8 @@ impl World {
             checks: Checks::default(),
             hooks: Vec::new(),
             created_ms: self.now(),
+            pushed_ms: self.now(),
+            updated_ms: self.now(),
             reads: 0,
         };
         self.repositories.insert(id, fork);
@@ -131,7 +135,9 @@ impl World {
 
     /// Gives a repository another name, another owner, or both; the old name leads to it from then on.
     pub(crate) fn rename(&mut self, id: u64, owner: Option<&str>, name: Option<&str>, by: &str) {
+        let now = self.now();
         let Some(repository) = self.repositories.get_mut(&id) else { return };
+        repository.updated_ms = now;
         let (old_owner, old_name) = (repository.owner.clone(), repository.name.clone());
         let old_key = Repository::key(&old_owner, &old_name);
         repository.owner = owner.unwrap_or(&old_owner).to_owned();
@@ -155,7 +161,9 @@ impl World {
     }
 
     pub(crate) fn archive(&mut self, id: u64, is_archived: bool, by: &str) {
+        let now = self.now();
         let Some(repository) = self.repositories.get_mut(&id) else { return };
+        repository.updated_ms = now;
         repository.is_archived = is_archived;
         let action = if is_archived { "archived" } else { "unarchived" };
         self.emit(id, "repository", Some(action), by, json!({}));

@@ -14,6 +14,7 @@ const NONE: &str = "0000000000000000000000000000000000000000";
 impl World {
     /// Compares a repository's refs with those of the last look and follows every change; `by` is who pushed.
     pub(crate) fn look(&mut self, id: u64, by: &str) {
+        let now = self.now();
         let Some(repository) = self.repositories.get_mut(&id) else { return };
         let Ok(refs) = git::refs(&repository.dir) else { return };
         repository.reads += 1;
@@ -22,6 +23,9 @@ impl World {
             let _packed = git::git(&repository.dir, &["pack-refs", "--all"], b"");
         }
         let before = std::mem::replace(&mut repository.refs, refs.clone());
+        if before != refs {
+            (repository.pushed_ms, repository.updated_ms) = (now, now);
+        }
         let mut names: Vec<&String> = before.keys().chain(refs.keys()).collect();
         names.sort();
         names.dedup();
@@ -47,7 +51,10 @@ impl World {
             (Some(old), Some(new)) => !git::contains(&repository.dir, old, new),
             _ => false,
         };
-        let commit = new.map_or(Value::Null, |sha| json!({"id": sha, "message": "", "author": {"name": by}}));
+        let commit = new.map_or(Value::Null, |sha| {
+            let at = git::git(&repository.dir, &["show", "--no-patch", "--format=%cI", sha], b"");
+            json!({"id": sha, "message": "", "author": {"name": by}, "timestamp": at.ok()})
+        });
         let body = json!({
             "ref": name, "before": old.unwrap_or(NONE), "after": new.unwrap_or(NONE), "created": old.is_none(),
             "deleted": new.is_none(), "forced": is_forced, "base_ref": null, "commits": [],

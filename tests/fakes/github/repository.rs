@@ -35,6 +35,10 @@ pub(crate) struct Repository {
     pub checks: Checks,
     pub hooks: Vec<Hook>,
     pub created_ms: i64,
+    /// When a branch or a tag moved last.
+    pub pushed_ms: i64,
+    /// When anything of it changed last.
+    pub updated_ms: i64,
     /// How often its refs were read since they were packed.
     pub reads: u32,
 }
@@ -68,6 +72,11 @@ impl Repository {
 
     /// GitHub's shape, as `who` sees it.
     pub(crate) fn json(&self, owner: &User, origin: &str, who: Option<&Who>) -> Value {
+        // Rights are shown as those of a person: an installation of an App sees none, whatever it may do.
+        let shown = match who {
+            Some(who) if who.installation.is_some() => Level::None,
+            who => self.level(who),
+        };
         let full_name = self.full_name();
         let url = format!("{origin}/api/v3/repos/{full_name}");
         let html_url = format!("{origin}/{full_name}");
@@ -77,10 +86,10 @@ impl Repository {
             "owner": owner.json(origin), "private": self.is_private, "visibility": visibility,
             "html_url": html_url, "url": url, "clone_url": format!("{html_url}.git"), "description": null,
             "fork": self.parent.is_some(), "archived": self.is_archived, "disabled": self.is_disabled,
-            "default_branch": self.default_branch, "permissions": self.level(who).json(),
+            "default_branch": self.default_branch, "permissions": shown.json(),
             "hooks_url": format!("{url}/hooks"), "forks_url": format!("{url}/forks"),
-            "created_at": stamp(self.created_ms), "updated_at": stamp(self.created_ms),
-            "pushed_at": stamp(self.created_ms), "allow_forking": true, "has_issues": self.parent.is_none(),
+            "created_at": stamp(self.created_ms), "updated_at": stamp(self.updated_ms),
+            "pushed_at": stamp(self.pushed_ms), "allow_forking": true, "has_issues": self.parent.is_none(),
         })
     }
 }

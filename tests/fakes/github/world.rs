@@ -166,7 +166,13 @@ impl World {
             body.extend(more);
         }
         self.user(sender);
-        body.insert("repository".to_owned(), self.repository_json(id, None));
+        let mut shape = self.repository_json(id, None);
+        if let ("push", Some(repository)) = (event, self.repositories.get(&id)) {
+            // Pushes alone tell these two in seconds.
+            shape["created_at"] = json!(repository.created_ms.div_euclid(1_000));
+            shape["pushed_at"] = json!(repository.pushed_ms.div_euclid(1_000));
+        }
+        body.insert("repository".to_owned(), shape);
         body.insert("sender".to_owned(), self.user_json(sender));
         self.queue(id, None, event, action, &Value::Object(body));
     }

@@ -281,9 +281,41 @@ fn an_app_gets_a_token_for_its_signed_word_alone() {
     assert_eq!((token.status, &token.json()["expires_at"]), (201, &json!("2027-01-15T09:00:00Z")));
     let token = token.json()["token"].as_str().unwrap().to_owned();
     let look = || github.call("GET", "/api/v3/repos/Owner/Repo", Some(&token), None);
-    assert_eq!(look().json()["permissions"]["push"], true);
+    assert_eq!(look().json()["permissions"]["push"], false, "rights are shown to people");
     let (rest, last) = jwt.split_at(jwt.len() - 8);
     assert_eq!(ask(&format!("{rest}{}", last.replace(|letter| letter != 'A', "A"))).status, 401);
     github.admin("clock", &json!({"now_ms": 1_800_003_601_000_i64}));
     assert_eq!((look().status, ask(jwt).status), (401, 401), "both have ended");
+}
+
+#[test]
+fn a_repository_tells_when_it_was_pushed_to_and_changed() {
+    let (github, _, _) = forked();
+    let token = github.user("Owner");
+    let hook = github.hook("Owner/Repo", &format!("{}/nowhere", github.web()), "secret", &["push"]);
+    let at = |seconds: i64| github.admin("clock", &json!({"now_ms": (1_800_000_000 + seconds) * 1_000}));
+    let times = |name: &str| {
+        let shape = github.call("GET", &format!("/api/v3/repos/Owner/{name}"), Some(&token), None).json();
+        [shape["pushed_at"].clone(), shape["updated_at"].clone()]
+    };
+    at(0);
+    let sha = github.push_by_other("Owner/Repo", "main", "eve", ("b", "x\n"));
+    let pushed = json!("2027-01-15T08:00:00Z");
+    assert_eq!(times("Repo"), [pushed.clone(), pushed.clone()]);
+    at(60);
+    github.act("Owner/Repo", "rename", &json!({"name": "Other"}));
+    assert_eq!(times("Other"), [pushed.clone(), json!("2027-01-15T08:01:00Z")]);
+    at(120);
+    github.act("Owner/Other", "archive", &json!({"archived": true}));
+    assert_eq!(times("Other"), [pushed, json!("2027-01-15T08:02:00Z")]);
+    github.admin("hooks/flush", &json!({}));
+    let deliveries = format!("/api/v3/repos/Owner/Other/hooks/{hook}/deliveries");
+    let ask = |path: &str| github.call("GET", path, Some(&token), None).json();
+    let all = ask(&deliveries);
+    let push = all.as_array().unwrap().iter().find(|one| one["event"] == "push").unwrap();
+    let payload = ask(&format!("{deliveries}/{}", push["id"]))["request"]["payload"].clone();
+    assert_eq!(payload["head_commit"]["id"], sha);
+    let committed: jiff::Timestamp = payload["head_commit"]["timestamp"].as_str().unwrap().parse().unwrap();
+    assert_eq!(committed.as_second(), 1_800_000_000);
+    assert_eq!(payload["repository"]["pushed_at"], 1_800_000_000, "in seconds, as pushes alone have it");
 }

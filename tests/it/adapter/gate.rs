@@ -36,7 +36,7 @@ pub(super) async fn approved(
         tree: found.tree,
         diff_digest: found.diff_digest,
         text_digest: any.clone(),
-        policy_digest: any.clone(),
+        policy_digest: any,
     };
     let request = Wish { id: request, ..Wish::default() };
     approval(run, spec, &binding, &request)

@@ -148,6 +148,21 @@ fn gh_is_asked_for_only_by_a_remote_at_github_without_a_token() {
     assert_eq!(check(&answer.json(), "gh.auth")["detail"], "GH_TOKEN is set");
     assert!(!answer.stdout.contains("canary-token"), "a secret is never shown");
 
+    // Nothing answers there, so nothing leaves this machine.
+    let nowhere = Path::new("http://127.0.0.1:1");
+    let own: &[(&str, &Path)] = &[
+        ("PATH", &bin),
+        ("AGENTPR_GITHUB_TOKEN", Path::new("canary-token")),
+        ("https_proxy", nowhere),
+        ("HTTPS_PROXY", nowhere),
+    ];
+    assert_eq!(
+        check(&run_with(&sandbox, own, &look).ok().json(), "gh.auth")["detail"],
+        "AGENTPR_GITHUB_TOKEN is set"
+    );
+    let prepared = run_with(&sandbox, own, &["run-prepare", "--run-id", "a"]);
+    assert!(!prepared.stderr.contains("gate failed"), "{}", prepared.stderr);
+
     let said = program(
         &sandbox,
         "only/gh",

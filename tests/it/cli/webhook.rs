@@ -42,6 +42,9 @@ fn with_a_secret_signatures_are_asked_for_whatever_else_is_allowed() {
     assert_eq!(receiver.send(&delivery).status, 401);
 }
 
+/// Arguments, variables, and the secrets that are good with them.
+type Way<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], &'a [&'a str]);
+
 #[test]
 fn the_secret_comes_from_a_flag_a_file_or_a_variable_and_the_one_before_stays_good() {
     let sandbox = world_with(1);
@@ -52,7 +55,7 @@ fn the_secret_comes_from_a_flag_a_file_or_a_variable_and_the_one_before_stays_go
     std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
     let both =
         [("AGENTPR_GITHUB_WEBHOOK_SECRET", "now"), ("AGENTPR_GITHUB_WEBHOOK_SECRET_PREVIOUS", "before")];
-    let ways: [(&[&str], &[(&str, &str)], &[&str]); 4] = [
+    let ways: [Way<'_>; 4] = [
         (&["--secret", "from a flag"], &[], &["from a flag"]),
         (&["--secret-file", &path], &both, &["from a file", "before"]),
         (&[], &[("AGENTPR_GITHUB_WEBHOOK_SECRET_FILE", &path)], &["from a file"]),

@@ -231,6 +231,24 @@ async fn what_the_forge_does_not_take_is_parked_and_done_later() {
     assert_eq!((driven.run.state, driven.wait), (State::CiWait, Wait::Forge));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_forge_that_is_down_parks_a_run_longer_each_time_and_fails_none() {
+    let (scene, run, token) = Scene::at_the_gate("r1").await;
+    scene.world.forge_is_waited_for();
+    scene.confirm(&run, &token).await.unwrap();
+    let mut waits = Vec::new();
+    for _ in 0..3 {
+        scene.world.pushes_fail(3);
+        let driven = scene.app.drive(&run, &scene.stop).await.unwrap();
+        let Wait::ForgeLimit(until) = driven.wait else { panic!("{:?}", driven.wait) };
+        waits.push(until.since(scene.app.now().wall).as_secs());
+        scene.world.pass(Duration::from_secs(61));
+    }
+    assert_eq!(waits, [15, 30, 60]);
+    let driven = scene.app.drive(&run, &scene.stop).await.unwrap();
+    assert_eq!(driven.run.state, State::CiWait);
+}
+
 #[tokio::test]
 async fn an_approval_that_expires_while_the_forge_takes_nothing_is_not_carried_out() {
     let (scene, run, token) = Scene::at_the_gate("r1").await;

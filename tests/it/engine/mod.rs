@@ -11,6 +11,7 @@ mod inbox;
 mod inbox_trouble;
 mod judged;
 mod many;
+mod pr_text;
 mod prompts;
 mod rows;
 mod spending;

@@ -16,8 +16,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-#[path = "../store/life.rs"]
-mod life;
+use crate::life;
 
 /// The secret of the hook.
 pub(crate) const SECRET: &str = "a hook's secret, known to the tests";

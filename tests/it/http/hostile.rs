@@ -1,5 +1,7 @@
 //! The receiver as a real program, met by clients that mean harm, beside those that do not.
 
+#![expect(clippy::print_stdout, reason = "what was measured is said")]
+
 use std::time::{Duration, Instant};
 
 use agentpr::adapters::store::SqliteStore;

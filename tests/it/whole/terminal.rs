@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::harness::{Sandbox, git};
@@ -168,4 +169,40 @@ fn the_demo_asks_twice_at_a_terminal() {
     let (code, screen) = terminal.end();
     assert_eq!(code, Some(0), "{screen}");
     assert!(screen.contains("the commit that was approved"), "{screen}");
+}
+
+/// What demos left in the folder they were given.
+fn left_by_demos(sandbox: &Sandbox) -> usize {
+    let names = std::fs::read_dir(sandbox.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    names.filter(|name| name.to_string_lossy().starts_with("agentpr-demo-")).count()
+}
+
+#[test]
+fn a_person_confirms_both_pushes_of_the_demo_at_a_fake_github() {
+    let sandbox = Sandbox::empty();
+    let mut terminal = Terminal::start(&sandbox, &["demo", "--forge", "fake-github"]);
+    for _ in 0..2 {
+        terminal.until("[y/N]");
+        terminal.types("y");
+        let screen = terminal.until("Type the token to confirm:");
+        terminal.types(&token(&screen));
+    }
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(screen.contains("there is exactly one pull request"), "{screen}");
+    assert_eq!(left_by_demos(&sandbox), 0);
+}
+
+#[test]
+fn a_signal_at_a_question_of_a_demo_ends_it_and_leaves_nothing() {
+    for forge in ["local", "fake-github"] {
+        let sandbox = Sandbox::empty();
+        let mut terminal = Terminal::start(&sandbox, &["demo", "--forge", forge]);
+        terminal.until("[y/N]");
+        assert_eq!(left_by_demos(&sandbox), 1);
+        kill_process(Pid::from_child(&terminal.child), Signal::INT).unwrap();
+        let (code, screen) = terminal.end();
+        assert_eq!(code, Some(130), "{forge}: {screen}");
+        assert_eq!(left_by_demos(&sandbox), 0, "{forge}");
+    }
 }

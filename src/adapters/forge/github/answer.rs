@@ -9,7 +9,7 @@ use crate::ports::forge::ForgeError;
 /// Characters of GitHub's words that are passed on.
 const MOST_WORDS: usize = 300;
 
-/// What the API answered: a code of 2xx, 404, 410 or 422. All else is a [`ForgeError`].
+/// What the API answered: a code of 2xx, 404, 409, 410 or 422. All else is a [`ForgeError`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     /// The code.
@@ -76,7 +76,7 @@ pub(super) fn limiting(reply: &Reply, document: &Value, is_graphql: bool) -> (u1
 pub(super) fn judge(said: Said, next: Option<String>) -> Result<Answer, ForgeError> {
     let status = said.reply.status;
     match status {
-        200..=299 | 404 | 410 | 422 => Ok(Answer { status, body: said.body, next }),
+        200..=299 | 404 | 409 | 410 | 422 => Ok(Answer { status, body: said.body, next }),
         401 => Err(ForgeError::Denied(format!(
             "GitHub does not take the token (`{}`); log in again or give another one",
             words(&said.body)

@@ -27,6 +27,8 @@ pub(super) struct AppToken {
     pub secret: Secret,
     /// When GitHub stops taking it.
     pub ends: Timestamp,
+    /// Whether it may change what is in repositories; `None` where GitHub did not say.
+    pub may_push: Option<bool>,
 }
 
 impl AppToken {
@@ -34,7 +36,10 @@ impl AppToken {
     pub(super) fn read(body: &Value) -> Option<Self> {
         let secret = body.get("token")?.as_str().filter(|token| !token.is_empty())?;
         let ends: jiff::Timestamp = body.get("expires_at")?.as_str()?.parse().ok()?;
-        Some(Self { secret: Secret::new(secret), ends: Timestamp(ends.as_millisecond()) })
+        let granted =
+            body.get("permissions").and_then(Value::as_object).filter(|granted| !granted.is_empty());
+        let may_push = granted.map(|granted| granted.get("contents").is_some_and(|right| right == "write"));
+        Some(Self { secret: Secret::new(secret), ends: Timestamp(ends.as_millisecond()), may_push })
     }
 
     /// Says whether it need not be renewed yet.

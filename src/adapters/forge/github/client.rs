@@ -273,6 +273,16 @@ impl GitHubClient {
         self.0.session.newest(self.0.clock.now().wall)
     }
 
+    /// Whether an App asks, of whose rights GitHub says nothing where it shows a repository.
+    pub(super) fn is_app(&self) -> bool {
+        self.0.session.is_app()
+    }
+
+    /// Whether an App's installation may change what is in repositories, as its newest token was granted.
+    pub(super) fn app_may_push(&self) -> Option<bool> {
+        self.0.session.app_may_push()
+    }
+
     /// The name of whoever asks, remembered: the person's, or an App's bot's.
     ///
     /// # Errors

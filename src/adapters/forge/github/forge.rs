@@ -118,7 +118,9 @@ pub(super) fn encoded(text: &str) -> String {
 
 #[async_trait]
 impl Forge for GitHubForge {
+    /// Asked anew each time: an approval is compared with it, and a name can be somebody else's within the minute that is remembered.
     async fn repo_id(&self, spec: &RunSpec) -> Result<Option<u64>, ForgeError> {
+        self.repositories.forget(&spec.repo);
         Ok(Some(self.base_of(spec).await?.id))
     }
 
@@ -178,6 +180,10 @@ impl Forge for GitHubForge {
 
     fn drafts(&self, _spec: &RunSpec) -> bool {
         self.settings.draft
+    }
+
+    fn is_waited_for(&self, _spec: &RunSpec) -> bool {
+        true
     }
 
     async fn access(&self, spec: Option<&RunSpec>) -> Result<Option<Access>, ForgeError> {

@@ -11,14 +11,15 @@ use super::repository::Repository;
 use crate::domain::id::{BranchName, RepoSlug};
 use crate::ports::forge::ForgeError;
 
-/// How long a new fork is waited for; GitHub's documentation of `POST …/forks` says that it may take five minutes.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// How long a new fork is waited for. GitHub's documentation of `POST …/forks` says that it may take five minutes; whoever comes again
+/// looks first whether what is to be pushed is still wanted.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The longest wait between two looks.
-const LONGEST_WAIT: Duration = Duration::from_secs(32);
+const LONGEST_WAIT: Duration = Duration::from_secs(4);
 
 /// Seconds until somebody comes again for a fork that took longer.
-const COME_AGAIN: u64 = 60;
+const COME_AGAIN: u64 = 15;
 
 impl GitHubForge {
     /// The fork that somebody has of a repository, under its name; `None` where there is none.

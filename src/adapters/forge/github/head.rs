@@ -44,6 +44,12 @@ impl GitHubForge {
                 found.ok_or_else(|| ForgeError::NotFound(name.to_string()))
             }
             Home::Fork(owner) => self.fork(base, &owner).await,
+            Home::Base if base.may_push == Some(false) && self.client.is_app() => {
+                Err(ForgeError::Denied(format!(
+                    "the App's installation may not push to `{}`: give it the permission `contents: write`",
+                    base.name
+                )))
+            }
             Home::Base if base.may_push == Some(false) => Err(ForgeError::Denied(format!(
                 "the token may not push to `{}`, and `fork` is `never`: give it the right, or set `fork = \"auto\"`",
                 base.name
@@ -61,6 +67,8 @@ impl GitHubForge {
         Ok(match self.settings.fork {
             ForkPolicy::Never => Home::Base,
             ForkPolicy::Auto if base.may_push == Some(true) => Home::Base,
+            // An App owns no forks.
+            ForkPolicy::Auto if self.client.is_app() && self.settings.login.is_none() => Home::Base,
             ForkPolicy::Auto | ForkPolicy::Always => Home::Fork(self.fork_owner().await?),
         })
     }

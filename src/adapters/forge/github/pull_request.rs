@@ -44,8 +44,8 @@ impl GitHubForge {
         if let Some(ours) = ours(&pulls, &binding.head_branch, approved.run())? {
             return self.refresh(&base, ours, approved).await;
         }
-        let head = self.head_as_is(&base, &binding.head_branch, &pulls).await?;
-        let head = head.ok_or_else(|| moved(&binding.head_branch, None))?;
+        // A fork under another name is found by asking for it once more.
+        let head = self.head_for_push(&base, &binding.head_branch, &pulls).await?;
         let tip = self.repositories.tip(&head.name, &binding.head_branch).await?;
         if tip.as_ref() != Some(&binding.head_sha) {
             return Err(moved(&binding.head_branch, tip.as_ref()));

@@ -2,7 +2,7 @@
 //!
 //! That is the one that has the run's line in its body, comes from the branch and a repository that are ours, and was made by us.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
@@ -94,16 +94,19 @@ impl GitHubForge {
     ) -> Result<Pulls, ForgeError> {
         let me = self.client.me().await?;
         let login = self.settings.login.as_deref().unwrap_or(&me);
-        let owners = BTreeSet::from([base.name.owner(), login, &me].map(str::to_ascii_lowercase));
+        // As GitHub writes them, each once.
+        let owners: BTreeMap<_, _> =
+            [login, &me, base.name.owner()].map(|owner| (owner.to_ascii_lowercase(), owner)).into();
         let mut all = Vec::new();
         // A bot's login is no owner: it has brackets, and no repositories.
-        for owner in owners.iter().filter(|owner| RepoSlug::new(owner, "any").is_ok()) {
+        for owner in owners.values().filter(|owner| RepoSlug::new(owner, "any").is_ok()) {
             let head = format!("{owner}:{}", encoded(branch.as_str()));
             let path = format!("/repos/{}/pulls?state=all&head={head}&per_page=100", base.name);
             for value in self.client.pages(&path, 300).await? {
                 let pull: Pull = shaped(value, "pull request")?;
                 // Should GitHub ever leave the filter out of account, others' pull requests are none of ours.
-                let from_us = |repo: &Named| owners.contains(&repo.full_name.owner().to_ascii_lowercase());
+                let from_us =
+                    |repo: &Named| owners.contains_key(&repo.full_name.owner().to_ascii_lowercase());
                 if pull.head.branch == branch.as_str() && pull.head.repo.as_ref().is_none_or(from_us) {
                     all.push(pull);
                 }

@@ -123,7 +123,12 @@ impl Repositories {
         if answer.status != 200 {
             return Ok(None);
         }
-        shaped::<Shape>(answer.body, "repository").map(|shape| Some(shape.into()))
+        let mut found = Repository::from(shaped::<Shape>(answer.body, "repository")?);
+        if self.client.is_app() {
+            // The rights that GitHub shows are those of a person; to an App's installation it shows none, whatever that may do.
+            found.may_push = self.client.app_may_push();
+        }
+        Ok(Some(found))
     }
 
     /// Forgets what may have changed by what we just did.
@@ -131,7 +136,7 @@ impl Repositories {
         self.lock().remove(&name.key());
     }
 
-    /// The commit a branch points to; `None` without the branch.
+    /// The commit a branch points to; `None` without the branch, and in a repository that has nothing yet, which GitHub answers with 409.
     pub(super) async fn tip(
         &self,
         name: &RepoSlug,

@@ -48,6 +48,16 @@ impl Session {
         }
     }
 
+    /// Whether it is an App's.
+    pub(super) fn is_app(&self) -> bool {
+        matches!(self.login, Login::App { .. })
+    }
+
+    /// Whether the newest token of an App may change what is in repositories; `None` where nobody said.
+    pub(super) fn app_may_push(&self) -> Option<bool> {
+        self.app.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.may_push
+    }
+
     /// Takes a renewed token.
     pub(super) fn renew(&self, token: AppToken) {
         *self.app.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
@@ -55,7 +65,7 @@ impl Session {
 
     /// Gives up a token that GitHub did not take, and says whether another one can be had.
     pub(super) fn give_up(&self, refused: &Secret) -> bool {
-        if !matches!(self.login, Login::App { .. }) {
+        if !self.is_app() {
             return false;
         }
         let mut app = self.app.lock().unwrap_or_else(PoisonError::into_inner);

@@ -17,7 +17,7 @@ use super::{Stage, TODAY, TOKEN};
 use crate::harness::skip::skipped;
 
 /// A new key in PKCS#1, as GitHub hands them out; none when there is no openssl.
-fn key() -> Option<String> {
+pub(crate) fn key() -> Option<String> {
     let made = Command::new("openssl").args(["genrsa", "-traditional", "2048"]).output();
     let key =
         made.ok().filter(|made| made.status.success()).map(|made| String::from_utf8(made.stdout).unwrap());

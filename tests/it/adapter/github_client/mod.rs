@@ -1,7 +1,7 @@
 //! The client to GitHub's API, told with a server whose answers are written down.
 
 mod limit;
-mod login;
+pub(crate) mod login;
 mod read;
 mod server;
 mod trouble;

@@ -44,7 +44,7 @@ async fn answers_that_say_no_are_answers() {
     let exists = json!({"message": "Validation Failed", "errors": [{"resource": "PullRequest", "code": "custom",
         "message": "A pull request already exists for o:work."}]});
     let stage =
-        Stage::new([say(422, &exists), say(404, &json!({"message": "Not Found"})), say(409, &json!({}))]);
+        Stage::new([say(422, &exists), say(404, &json!({"message": "Not Found"})), say(423, &json!({}))]);
     let client = stage.client();
     let answer = client.write(Verb::Post, "/repos/o/r/pulls", &json!({})).await.unwrap();
     assert_eq!((answer.status, answer.is_success()), (422, false));

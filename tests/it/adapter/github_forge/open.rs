@@ -90,8 +90,9 @@ async fn one_that_appears_between_look_and_try_is_judged_by_a_second_look() {
         let plan = json!([{"method": "GET", "path_regex": "/pulls\\?.*head=acme", "kind": "hang", "ms": 600, "effect": "first"}]);
         stage.github.faults(&plan);
         let (forge, approved) = (stage.forge(), work.approved(&stage, &Wish::default()));
+        let before = stage.asked("GET", "/pulls");
         let theirs = async {
-            until("the list was asked for", || stage.asked("GET", "/pulls") > 0).await;
+            until("the list was asked for", || stage.asked("GET", "/pulls") > before).await;
             by_somebody(&stage, &work, by, &line)
         };
         let (opened, number) = tokio::join!(forge.open_pr(&work.spec, &approved), theirs);
@@ -158,6 +159,22 @@ async fn an_update_brings_the_evidence_and_keeps_what_people_wrote() {
     // Once more changes nothing.
     forge.open_pr(&work.spec, &approved).await.unwrap();
     assert_eq!(stage.asked("PATCH", &format!("/pulls/{number}")), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_of_an_older_commit_goes_when_the_newer_one_has_none() {
+    let (stage, work) = pushed().await;
+    let first = format!("{}\n\nAfter.", body_with("tests: passed"));
+    work.open(&stage, &Wish { body: &first, ..Wish::default() }).await.unwrap();
+    let newer = stage.again(&work, "3\n").await;
+    let wish = Wish { id: "req-2", body: "What and why.", ..Wish::default() };
+    let approved = approval(&work.run, &work.spec, &work.binding(&newer, Some(stage.id())), &wish);
+    let forge = stage.forge();
+    forge.push(&work.spec, &approved.push_permit(), Some(&work.change.head_sha)).await.unwrap();
+    forge.open_pr(&work.spec, &approved).await.unwrap();
+    let pull = stage.pull();
+    let body = pull["body"].as_str().unwrap();
+    assert!(!body.contains("tests: passed") && body.contains("After."), "{body}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

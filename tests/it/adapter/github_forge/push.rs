@@ -1,10 +1,19 @@
 //! Pushing: where it goes, what stops it, and who learns the token.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use agentpr::adapters::clock::SystemClock;
+use agentpr::adapters::forge::github::forge::GitHubForge;
+use agentpr::adapters::git::control::ControlRepos;
+use agentpr::adapters::git::program::Git;
 use agentpr::domain::id::{BranchName, CommitSha};
 use agentpr::ports::forge::{Forge, ForgeError};
-use serde_json::json;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::super::gate::{Wish, approval};
+use super::super::world::parent;
 use super::{ME, REPO, Stage, files_below};
 use crate::harness::git::{commit_on, tip};
 
@@ -140,4 +149,34 @@ async fn an_approval_of_another_repository_opens_nothing() {
     let refused = stage.forge().open_pr(&work.spec, &approved).await.unwrap_err();
     assert!(matches!(refused, ForgeError::Refused(_)), "{refused}");
     assert!(stage.github.pulls(REPO).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_the_operator_keeps_for_that_host_is_not_pushed_with() {
+    let stage = Stage::trusted();
+    let eve = stage.github.user("eve");
+    stage.github.allow(REPO, "eve", "push");
+    let work = stage.work().await;
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join(".netrc"), format!("machine 127.0.0.1 login eve password {eve}\n"))
+        .unwrap();
+    let mut env = parent();
+    env.insert("HOME".to_owned(), home.path().display().to_string());
+    let git = Git::new(&env).asking_with(PathBuf::from(env!("CARGO_BIN_EXE_agentpr")));
+    let control = ControlRepos::new(stage.root.path().join("data"), git);
+    let forge =
+        GitHubForge::new(stage.client(), stage.settings.clone(), control, Arc::new(SystemClock::new()));
+    let approved = work.approved(&stage, &Wish::default());
+    forge.push(&work.spec, &approved.push_permit(), None).await.unwrap();
+    let ours = hex::encode(&Sha256::digest(stage.token.as_bytes())[..8]);
+    let requests = stage.github.requests();
+    let is_push = |request: &&Value| {
+        request["method"] == "POST"
+            && request["path"].as_str().is_some_and(|path| path.ends_with("git-receive-pack"))
+    };
+    let pushes: Vec<&Value> = requests.iter().filter(is_push).collect();
+    assert!(
+        !pushes.is_empty() && pushes.iter().all(|request| request["token"] == ours.as_str()),
+        "{pushes:#?}"
+    );
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use agentpr::adapters::forge::github::payload::GitHubPayloads;
 use agentpr::adapters::forge::none::NoHooks;
 use agentpr::app::prompt::Prompts;
-use agentpr::app::{App, Ports, Settings};
+use agentpr::app::{App, KnownGitHub, Ports, Settings};
 use agentpr::domain::agent::budget::Budgets;
 use agentpr::domain::agent::class::{OutcomeClass, Trouble};
 use agentpr::domain::agent::quota::{Exhausted, Pool};
@@ -113,10 +113,13 @@ struct State {
     unreachable: bool,
     facts: Vec<ForgeFact>,
     limited: Option<Timestamp>,
+    waited_for: bool,
     failing_pushes: u32,
     failing_captures: u32,
     prompts: Vec<String>,
     contract: Option<Vec<u8>>,
+    template: Option<Vec<u8>>,
+    commands: Option<Vec<String>>,
     breaches: VecDeque<Option<Breach>>,
     findings: Vec<Finding>,
     checkpoints: Vec<AttemptNo>,
@@ -198,6 +201,11 @@ impl World {
         self.lock().branches.remove(branch);
     }
 
+    /// Makes the forge one that runs wait for when it cannot be reached.
+    pub(crate) fn forge_is_waited_for(&self) {
+        self.lock().waited_for = true;
+    }
+
     /// Has the forge take nothing before this moment, or everything again.
     pub(crate) fn forge_takes_nothing_before(&self, until: Option<Timestamp>) {
         self.lock().limited = until;
@@ -249,6 +257,16 @@ impl World {
     pub(crate) fn asks_for_actions(&self, asked: &[Option<(&str, bool)>]) {
         let owned = asked.iter().map(|one| one.map(|(text, fresh)| (text.to_owned(), fresh)));
         self.lock().asked_actions.extend(owned);
+    }
+
+    /// Says what the repository has as its template of pull requests.
+    pub(crate) fn has_template(&self, text: &str) {
+        self.lock().template = Some(text.as_bytes().to_vec());
+    }
+
+    /// Says which commands checks run, instead of `make test`.
+    pub(crate) fn checks_with(&self, commands: &[String]) {
+        self.lock().commands = Some(commands.to_vec());
     }
 
     /// The contracts that checks were told to follow.
@@ -350,6 +368,11 @@ impl World {
             agent: None,
             workspace_root: PathBuf::from("/nowhere"),
             trailers: Vec::new(),
+            github: KnownGitHub {
+                login: None,
+                web_url: "https://github.com".to_owned(),
+                api_url: "https://api.github.com".to_owned(),
+            },
             roles: BTreeMap::new(),
             budgets: Budgets::default(),
             prompts: Prompts::default(),

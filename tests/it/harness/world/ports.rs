@@ -94,7 +94,9 @@ impl Workspace for World {
         path: &str,
         _: u64,
     ) -> Result<Option<Vec<u8>>, WorkspaceError> {
-        Ok(self.lock().contract.clone().filter(|_| path.contains("pipeline")))
+        let state = self.lock();
+        let template = state.template.clone().filter(|_| path.contains("pull_request_template"));
+        Ok(template.or(state.contract.clone().filter(|_| path.contains("pipeline"))))
     }
 
     async fn begin_phase(&self, _: &GuardOrder) -> Result<Vec<Judged>, WorkspaceError> {
@@ -243,8 +245,9 @@ impl Checks for World {
     ) -> Result<CheckReport, ChecksError> {
         self.lock().contracts_used.push(order.contract.clone());
         let passes = self.lock().checks_pass.pop_front().unwrap_or(true);
-        let result = CheckResult {
-            command: "make test".to_owned(),
+        let commands = self.lock().commands.clone().unwrap_or_else(|| vec!["make test".to_owned()]);
+        let result = |command: String| CheckResult {
+            command,
             exit_code: Some(i32::from(!passes)),
             duration_ms: 1,
             timed_out: false,
@@ -256,7 +259,7 @@ impl Checks for World {
             known_failure: None,
         };
         Ok(CheckReport {
-            results: vec![result],
+            results: commands.into_iter().map(result).collect(),
             ..CheckReport::empty(order.head_sha.clone(), CheckSource::Given)
         })
     }
@@ -376,5 +379,9 @@ impl Forge for World {
 
     fn drafts(&self, _: &RunSpec) -> bool {
         false
+    }
+
+    fn is_waited_for(&self, _: &RunSpec) -> bool {
+        self.lock().waited_for
     }
 }
