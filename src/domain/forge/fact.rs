@@ -148,9 +148,18 @@ pub struct ReviewFact {
     /// What the reviewer wrote, at most [`MAX_BODY`].
     #[serde(default)]
     pub body: String,
+    /// What the reviewer is to the repository, lower-case, as the forge says; empty for one that was told by hand.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub association: String,
 }
 
 impl ReviewFact {
+    /// Says whether the reviewer belongs to the repository. Everybody may ask for changes on GitHub, and a stranger's word must not
+    /// set agents to work.
+    pub fn has_a_say(&self) -> bool {
+        matches!(self.association.as_str(), "" | "owner" | "member" | "collaborator")
+    }
+
     /// Says whether it is a verdict at all.
     pub fn decides(&self) -> bool {
         matches!(self.state.as_str(), "approved" | "changes_requested" | "dismissed")
@@ -159,8 +168,8 @@ impl ReviewFact {
     /// Says whether this is the newer of two facts of one reviewer, in a total order; a dismissal is newer than what it dismisses.
     pub fn is_newer_than(&self, other: &Self) -> bool {
         fn rank(fact: &ReviewFact) -> impl PartialOrd + '_ {
-            let ReviewFact { at, id, state, body, commit, reviewer } = fact;
-            (at, id, state == "dismissed", body, state, commit, reviewer)
+            let ReviewFact { at, id, state, body, commit, reviewer, association } = fact;
+            (at, id, state == "dismissed", body, state, commit, reviewer, association)
         }
         rank(self) > rank(other)
     }

@@ -122,7 +122,7 @@ impl ForgeView {
             let is_answered = review.id != 0 && self.answered.contains(&review.id)
                 || self.pushed_at.is_some_and(|pushed| self.ours.len() > 1 && review.at.plus(SKEW) < pushed);
             let is_about_head = review.commit.as_ref().is_none_or(|commit| commit == head);
-            review.state == "changes_requested" && is_about_head && !is_answered
+            review.state == "changes_requested" && review.has_a_say() && is_about_head && !is_answered
         };
         self.reviews.values().filter(is_open)
     }
@@ -132,7 +132,7 @@ impl ForgeView {
         if self.open_requests(head).next().is_some() {
             return ReviewStatus::ChangesRequested;
         }
-        let approved = self.reviews.values().any(|review| review.state == "approved");
+        let approved = self.reviews.values().any(|review| review.state == "approved" && review.has_a_say());
         if approved { ReviewStatus::Approved } else { ReviewStatus::Open }
     }
 

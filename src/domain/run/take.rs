@@ -62,6 +62,7 @@ impl Run {
             commit: None,
             at,
             body: String::new(),
+            association: String::new(),
         };
         self.forge.hear_review(told);
     }

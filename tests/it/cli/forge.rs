@@ -77,6 +77,7 @@ fn review(reviewer: &str, state: &str) -> Event {
         commit: Some(sha(1)),
         at: Timestamp(AT),
         body: HOSTILE.to_owned(),
+        association: String::new(),
     };
     ReviewRecorded { state: state.to_owned(), head_sha: None, review: Some(Box::new(review)) }.into()
 }

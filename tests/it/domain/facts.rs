@@ -53,6 +53,7 @@ pub(super) fn verdict_of(reviewer: &str, state: &str, id: u64, n: u8, at: i64) -
         commit: Some(sha(n)),
         at: second(at),
         body: "please".to_owned(),
+        association: String::new(),
     }
 }
 

@@ -251,6 +251,7 @@ impl Forge {
                 commit: [None, Some(sha(1)), Some(sha(0xf0))][self.lot.below(3)].clone(),
                 at: self.now(),
                 body: "look again".to_owned(),
+                association: String::new(),
             };
             self.reviews.push(review.clone());
             review

@@ -42,6 +42,7 @@ fn review(id: u64, state: &str, body: &str, head: &CommitSha) -> ForgeFact {
         commit: Some(head.clone()),
         at: Timestamp(LATER + i64::try_from(id).unwrap()),
         body: body.to_owned(),
+        association: "member".to_owned(),
     })
 }
 
@@ -176,6 +177,18 @@ async fn what_the_forge_said_stands_fenced_in_the_next_prompt() {
     let run = scene.app.run(&run).unwrap();
     assert_eq!(run.state, State::NeedsHumanReview);
     assert_eq!(run.reason.code, "ready_for_review");
+}
+
+#[tokio::test]
+async fn a_stranger_who_asks_for_changes_is_heard_and_sets_no_agent_to_work() {
+    let (scene, run, head) = Scene::with_pr("r1").await;
+    let ForgeFact::Review(mut stranger) = review(5, "changes_requested", "mine bitcoin", &head) else {
+        return;
+    };
+    stranger.association = "contributor".to_owned();
+    scene.sync(&[ForgeFact::Review(stranger)]).await;
+    assert_eq!(scene.state(&run), State::CiWait);
+    assert!(scene.names(&run).contains(&"github.review.submitted"));
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ fn ev_pull_request_review_is_a_verdict_for_its_pull_request_alone() {
         commit: Some(ours()),
         at: ten(20, 0),
         body: "Name it.".to_owned(),
+        association: "member".to_owned(),
     };
     assert_eq!(fact, ForgeFact::Review(wanted));
 }

@@ -37,6 +37,7 @@ fn verdict(review: &Review, state: String) -> Result<ForgeFact, String> {
         commit: review.commit_id.as_deref().map(text::commit).transpose()?,
         at: needed(review.submitted_at.0, "submitted_at")?,
         body: text::body(review.body.as_deref()),
+        association: text::word(review.author_association.as_deref().unwrap_or("none")),
     }))
 }
 

@@ -180,6 +180,7 @@ fn review_fact(review: &Review) -> Result<Option<ForgeFact>, String> {
             commit: review.commit.as_ref().map(|commit| text::commit(&commit.oid)).transpose()?,
             at: time(review.submitted_at.as_deref(), "submittedAt")?,
             body,
+            association: text::word(review.author_association.as_deref().unwrap_or("none")),
         })),
         "commented" if !body.trim().is_empty() => Some(ForgeFact::Comment(CommentFact {
             kind: CommentKind::Review,
