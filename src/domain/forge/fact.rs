@@ -169,7 +169,8 @@ impl ReviewFact {
     pub fn is_newer_than(&self, other: &Self) -> bool {
         fn rank(fact: &ReviewFact) -> impl PartialOrd + '_ {
             let ReviewFact { at, id, state, body, commit, reviewer, association } = fact;
-            (at, id, state == "dismissed", body, state, commit, reviewer, association)
+            // Who is a member is not shown to everybody: of two words the one that knows it counts.
+            (at, id, state == "dismissed", body, state, commit, reviewer, fact.has_a_say(), association)
         }
         rank(self) > rank(other)
     }
