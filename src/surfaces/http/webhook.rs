@@ -2,7 +2,7 @@
 //! signature holds.
 //!
 //! Nothing of a body is read as JSON, and nothing is written, before the signature was found good. What an answer says is in
-//! [`super::webhook_answer`].
+//! `webhook_answer`.
 
 use std::sync::Arc;
 use std::time::Duration;

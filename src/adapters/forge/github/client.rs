@@ -1,6 +1,6 @@
 //! The one way to the API of one GitHub: asks in turn, keeps to limits, remembers answers, and never repeats a write.
 //!
-//! [`super::meter`] says when, [`super::wire`] how, [`super::answer`] what it means. Reads are repeated twice where nothing or nothing
+//! `meter` says when, `wire` how, [`super::answer`] what it means. Reads are repeated twice where nothing or nothing
 //! whole came; whether a write was carried out then, only looking tells, and that is the caller's.
 
 use std::fmt;

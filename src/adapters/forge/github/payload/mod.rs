@@ -1,7 +1,7 @@
 //! What GitHub's webhooks say, as facts.
 //!
 //! The name of an event comes beside the body and is not signed, so a body must have the shape of the event it is offered as, and no
-//! other. [`body`] is what is read of them, [`check`], [`pull`], [`talk`] and [`place`] say what it means.
+//! other. `body` is what is read of them, `check`, `pull`, `talk` and `place` say what it means.
 
 mod body;
 mod check;
