@@ -157,11 +157,11 @@ pub fn advice(run: &Run, now: &Moment) -> Advice {
         ),
         Due::Wait(Wait::Person) => person(run),
         Due::Wait(Wait::Operator) => operator(run),
+        Due::Wait(Wait::Forge) if has_a_service(run) => {
+            (awaited(run).to_owned(), vec![format!("agentpr sync-github --run-id {id}")])
+        }
         Due::Wait(Wait::Forge) => (
-            match run.state {
-                State::ReviewWait => "a review of the pull request".to_owned(),
-                _ => "the checks of the pull request".to_owned(),
-            },
+            awaited(run).to_owned(),
             match run.state {
                 State::ReviewWait => {
                     vec![
@@ -199,6 +199,19 @@ pub fn advice(run: &Run, now: &Moment) -> Advice {
         Due::Wait(Wait::Nothing) => ("nothing: the run is over".to_owned(), Vec::new()),
     };
     Advice { waits_for, until, next }
+}
+
+/// What a pull request waits for, in words.
+fn awaited(run: &Run) -> &'static str {
+    match run.state {
+        State::ReviewWait => "a review of the pull request",
+        _ => "the checks of the pull request",
+    }
+}
+
+/// Whether the pull request is where somebody can be asked about its checks and reviewers.
+fn has_a_service(run: &Run) -> bool {
+    run.pr.as_ref().and_then(|pr| pr.url.as_deref()).is_some_and(|url| url.starts_with("http"))
 }
 
 fn person(run: &Run) -> (String, Vec<String>) {

@@ -23,6 +23,9 @@ const LEAST_WRITE_GAP_MS: u64 = 1000;
 /// Seconds between two looks at all pull requests; GitHub's allowance is for an hour.
 const LEAST_POLL_SECONDS: u64 = 10;
 
+/// Seconds between two looks when nobody says.
+const DEFAULT_POLL_SECONDS: u64 = 120;
+
 /// Longest name of a label, in characters; GitHub refuses longer ones.
 const LONGEST_LABEL: usize = 50;
 
@@ -108,7 +111,7 @@ impl GitHubSettings {
                 from: "the server itself".to_owned(),
             }),
             write_gap: Duration::ZERO,
-            poll: Duration::from_secs(90),
+            poll: Duration::from_secs(DEFAULT_POLL_SECONDS),
             rows: Vec::new(),
         }
     }
@@ -184,7 +187,7 @@ impl Reader<'_> {
         let is_here = is_loopback(&api_url);
         let (least_gap, least_poll) = if is_here { (0, 1) } else { (LEAST_WRITE_GAP_MS, LEAST_POLL_SECONDS) };
         let gap = self.number("write_gap_ms", table.write_gap_ms, LEAST_WRITE_GAP_MS, least_gap)?;
-        let poll = self.number("poll_seconds", table.poll_seconds, 90, least_poll)?;
+        let poll = self.number("poll_seconds", table.poll_seconds, DEFAULT_POLL_SECONDS, least_poll)?;
         let app = self.app(table)?;
         let token = self.token(table.token_env.as_ref(), token_file)?;
         Ok(GitHubSettings {

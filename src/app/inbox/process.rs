@@ -171,8 +171,13 @@ impl App {
     fn tell(&self, attempt: &Try<'_>, told: &[Told]) -> Result<Received, AppError> {
         let mut facts: BTreeMap<RunId, Vec<ForgeFact>> = BTreeMap::new();
         for one in told {
-            for run in self.ports.inbox.runs_at(&one.address)? {
-                facts.entry(run).or_default().extend(one.facts.iter().cloned());
+            let runs = self.ports.inbox.runs_at(&one.address)?;
+            if runs.is_empty() {
+                continue;
+            }
+            let clean = cleaned_facts(&one.facts, self.ports.redaction.as_ref())?;
+            for run in runs {
+                facts.entry(run).or_default().extend(clean.iter().cloned());
             }
         }
         if facts.is_empty() {
@@ -223,16 +228,15 @@ impl App {
         Err(AppError::Invalid("others appended first again and again".to_owned()))
     }
 
-    /// What follows for one run; `None` for one that is gone.
+    /// What follows from clean facts for one run; `None` for one that is gone.
     fn part(&self, id: &RunId, facts: &[ForgeFact]) -> Result<Option<Part>, AppError> {
         let Some(run) = self.known_run(id)? else { return Ok(None) };
         let now = self.ports.clock.now();
         let actor = Actor { channel: Channel::Github, name: "webhook".to_owned() };
         let ctx = Ctx { now: now.clone(), actor: actor.clone() };
-        let facts = cleaned_facts(facts, self.ports.redaction.as_ref())?;
-        let decision = decide(Some(&run), &Command::Observe { facts }, &ctx)
+        let decision = decide(Some(&run), &Command::Observe { facts: facts.to_vec() }, &ctx)
             .map_err(|rejection| crate::app::execute::refused(id, Some(&run), rejection))?;
-        // Made of facts that were looked at a moment ago, and of what the log has.
+        // Made of clean facts, and of what the log has.
         let events = decision.events;
         if events.is_empty() {
             return Ok(Some(Part { run, append: None }));

@@ -31,9 +31,9 @@ pub(super) struct Args {
     /// Ask again and again
     #[arg(long = "loop")]
     repeat: bool,
-    /// Seconds between two passes
-    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    interval_sec: u64,
+    /// Seconds between two passes [default: github.poll_seconds, 120]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    interval_sec: Option<u64>,
     /// Passes after which --loop ends [default: none]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_loops: Option<u64>,
@@ -45,6 +45,7 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
     session.ready(&app, Profile::Github, args.run_id.as_ref())?;
     let (ended, asked) = runtime::serve(async |stop| {
         let passes = if args.repeat { args.max_loops } else { Some(1) };
+        let interval = args.interval_sec.map_or(session.config.github.poll, Duration::from_secs);
         let mut worst = Exit::Ok;
         // Whoever asks for one pass at a time, as cron does, begins somewhere else each time too: no run is always left out.
         let first = app.now().wall.0.unsigned_abs();
@@ -79,7 +80,7 @@ pub(super) fn execute(session: &Session<'_>, args: &Args) -> Outcome {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                () = tokio::time::sleep(Duration::from_secs(args.interval_sec)) => {}
+                () = tokio::time::sleep(interval) => {}
             }
         }
         Ok(worst)

@@ -62,7 +62,7 @@ fn without_a_word_it_is_github_itself_drafts_and_a_fork_where_needed() {
         ("github.trailers", ""),
         ("github.maintainer_can_modify", "true"),
         ("github.write_gap_ms", "1000"),
-        ("github.poll_seconds", "90"),
+        ("github.poll_seconds", "120"),
         ("webhook.host", "127.0.0.1"),
         ("webhook.port", "8787"),
         ("webhook.path", "/github/webhook"),
